@@ -1,0 +1,78 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a LIVE checkpoint was trained with: frame geometry, frame tokens and the words around them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+CONFIG_NAME = "live_config.json"
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """The settings that inference must share with training. The defaults are the published 8B-v1+.
+
+    Raises:
+        ValueError: a setting is out of its range; the message names it.
+    """
+
+    vision: str = "google/siglip-large-patch16-384"
+    """Hub id or folder of the vision tower (SigLIP or CLIP)."""
+    llm: str = "meta-llama/Meta-Llama-3-8B-Instruct"
+    """Hub id or folder of the decoder, any Hugging Face causal LM."""
+    frame_resolution: int = 384
+    """Side of the square frame in pixels, the vision tower's own."""
+    frame_token_cls: bool = True
+    """Whether a frame's first token is the tower's pooled output."""
+    frame_token_pooled: tuple[int, int] | None = (3, 3)
+    """Rows and columns that the patch grid is average-pooled to; None for no patch tokens (live1)."""
+    frame_token_interval: str = ","
+    """Text between two frames, also the silence token (live1+). Empty: silence is `<eos>`, not fed back (live1)."""
+    frame_fps: float = 2.0
+    """Frames per second of the training streams, in Hz."""
+    system_prompt: str = (
+        "A multimodal AI assistant is helping users with some activities. Below is their conversation, "
+        "interleaved with the list of video frames received by the assistant."
+    )
+    stream_loss_weight: float = 1.0
+    """Weight w of the silence-or-speak positions in the training loss (paper, section 3.2)."""
+
+    def __post_init__(self) -> None:
+        if self.frame_token_pooled is not None:
+            object.__setattr__(self, "frame_token_pooled", tuple(self.frame_token_pooled))
+            if len(self.frame_token_pooled) != 2 or min(self.frame_token_pooled) < 1:
+                raise ValueError(f"frame_token_pooled is rows and columns, two integers >= 1: {self.frame_token_pooled}")
+        if self.frame_num_tokens == 0:
+            raise ValueError("a frame needs tokens: set frame_token_cls, frame_token_pooled or both")
+        if self.frame_resolution < 1:
+            raise ValueError(f"frame_resolution is a number of pixels, at least 1: {self.frame_resolution}")
+        if not self.frame_fps > 0:
+            raise ValueError(f"frame_fps is a rate in Hz above 0: {self.frame_fps}")
+
+    @property
+    def frame_num_tokens(self) -> int:
+        """Tokens per frame, the interval not counted."""
+        rows, columns = self.frame_token_pooled or (0, 0)
+        return int(self.frame_token_cls) + rows * columns
+
+    def save(self, folder: str | Path) -> None:
+        (Path(folder) / CONFIG_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> LiveConfig:
+        """Read a `live_config.json`.
+
+        Raises:
+            ValueError: it is not JSON, or has a key that this version does not know.
+        """
+        try:
+            values = json.loads(Path(path).read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is not valid JSON: {error}") from error
+        unknown = values.keys() - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"{path} has settings unknown to this version: {', '.join(sorted(unknown))}")
+        return cls(**values)

@@ -1,0 +1,106 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From camera frames to vision features: letterbox to the tower's square, normalise, encode, pool."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPVisionModel, PreTrainedModel, SiglipVisionModel
+from transformers.utils.constants import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+
+from videollm_ros.live.config import LiveConfig
+
+# Per tower family: pixel mean, pixel standard deviation, tokens that stand before the patch grid.
+_FAMILIES = {
+    "siglip_vision_model": (IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, 0),
+    "clip_vision_model": (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1),
+}
+VISION_MODELS = {"siglip_vision_model": SiglipVisionModel, "clip_vision_model": CLIPVisionModel}
+
+
+def letterbox(frames: Tensor, resolution: int) -> Tensor:
+    """Scale the longest side to `resolution` (bicubic, antialiased) and pad with zeros to a centred square.
+
+    Args:
+        frames: uint8 RGB [T, 3, H, W], any size.
+
+    Returns:
+        uint8 RGB [T, 3, resolution, resolution] on the same device.
+    """
+    height, width = frames.shape[-2:]
+    scale = resolution / max(height, width)
+    new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
+    if (new_height, new_width) != (height, width):
+        # The CPU resizes bytes directly; CUDA knows floats only.
+        pixels = frames if frames.device.type == "cpu" else frames.float()
+        pixels = F.interpolate(pixels, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False)
+        frames = pixels if pixels.dtype == torch.uint8 else pixels.round_().clamp_(0, 255).to(torch.uint8)
+    left, top = (resolution - new_width) // 2, (resolution - new_height) // 2
+    return F.pad(frames, (left, resolution - new_width - left, top, resolution - new_height - top))
+
+
+class VisionEncoder(nn.Module):
+    """A SigLIP or CLIP tower and the pooling of its patches into a frame's few tokens.
+
+    Raises:
+        ValueError: another family of tower, or one whose frame is not the configured resolution.
+    """
+
+    def __init__(self, tower: PreTrainedModel, config: LiveConfig) -> None:
+        super().__init__()
+        family = tower.config.model_type
+        if family not in _FAMILIES:
+            raise ValueError(f"the vision tower is a {family}; expected one of {', '.join(_FAMILIES)}")
+        if tower.config.image_size != config.frame_resolution:
+            raise ValueError(
+                f"the vision tower reads frames of {tower.config.image_size} pixels, "
+                f"the checkpoint was made for {config.frame_resolution}"
+            )
+        self.tower = tower
+        self.config = config
+        mean, std, self._num_prefix_tokens = _FAMILIES[family]
+        # One multiplication and addition instead of three steps over every pixel: (x / 255 - mean) / std.
+        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
+        self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1), persistent=False)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of a vision feature, d_vision."""
+        return self.tower.config.hidden_size
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Encode frames.
+
+        Args:
+            frames: uint8 RGB [T, 3, R, R], R the tower's resolution.
+
+        Returns:
+            features [T, n, d_vision]: the pooled token first, then the pooled grid row by row.
+
+        Raises:
+            ValueError: frames of another shape or type.
+        """
+        resolution = self.config.frame_resolution
+        if frames.dtype != torch.uint8 or frames.ndim != 4 or frames.shape[1:] != (3, resolution, resolution):
+            raise ValueError(
+                f"expected uint8 frames [T, 3, {resolution}, {resolution}], got {frames.dtype} {list(frames.shape)}"
+            )
+        dtype = self.tower.dtype
+        pixels = torch.addcmul(self.shift, frames.float(), self.scale).to(dtype)
+        output = self.tower(pixels)
+        hidden = output.last_hidden_state
+        tokens = []
+        if self.config.frame_token_cls:
+            pooled = hidden[:, 0] if self._num_prefix_tokens else output.pooler_output
+            tokens.append(pooled[:, None])
+        if self.config.frame_token_pooled:
+            patches = hidden[:, self._num_prefix_tokens :]
+            side = math.isqrt(patches.shape[1])
+            grid = patches.unflatten(1, (side, side)).permute(0, 3, 1, 2)  # [T, d, side, side]
+            grid = F.adaptive_avg_pool2d(grid, self.config.frame_token_pooled)
+            tokens.append(grid.flatten(2).transpose(1, 2))
+        return torch.cat(tokens, dim=1)
