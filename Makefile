@@ -1,0 +1,92 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# make demo | test | lint | format | setup | clean. Each target does the set-up it needs; docs/setup.md has the details.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+.DELETE_ON_ERROR:
+
+# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
+PYTHON ?= python3
+SECONDS ?= 30
+VIDEO ?=
+PYTEST_ARGS ?=
+
+# ROS_DISTRO is set where a ROS 2 distribution is sourced: it is used then, and the wheels otherwise.
+ROS := $(or $(ROS_DISTRO),wheels)
+MADE_FOR := .venv/made-for-$(ROS)
+PACKAGES := .venv/packages-installed
+INTERFACES := build/interfaces-built
+
+pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
+requirement_sets := library training test
+ifeq ($(ROS),wheels)
+  requirement_sets += ros
+  # The wheels are a prefix to CMake and ament; the include file says what else they need.
+  build_env := AMENT_PREFIX_PATH=$(CURDIR)/.venv CMAKE_PREFIX_PATH=$(CURDIR)/.venv
+  build_args := -DCMAKE_PROJECT_videollm_ros_INCLUDE=$(CURDIR)/cmake/wheels.cmake
+else
+  venv_args := --system-site-packages
+endif
+
+.PHONY: setup demo test lint format clean
+
+setup: $(INTERFACES)
+
+demo: setup
+	@source ./activate.sh; env SECONDS=$(SECONDS) VIDEO='$(VIDEO)' python -m videollm_ros.node.demo
+
+test: setup
+	@source ./activate.sh; python -m pytest $(PYTEST_ARGS) test
+
+lint: $(PACKAGES)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+
+format: $(PACKAGES)
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+clean:
+	rm -rf .venv build install log .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE_FOR):
+	@tools/check_machine.sh $(PYTHON)
+	@if ls .venv/made-for-* >/dev/null 2>&1; then \
+	  echo "setup: .venv was made for $$(ls .venv/made-for-* | sed 's/.*made-for-//'), and this shell has $(ROS):" \
+	    "use a matching shell, or start again with make clean setup." >&2; \
+	  exit 1; \
+	fi
+	@echo "setup: making .venv with $$($(PYTHON) --version) for ROS 2 from $(ROS)"
+	@$(PYTHON) -m venv --clear $(venv_args) .venv
+	@touch $@
+
+# torch goes first and exactly as pinned, so that nothing else can ask for another build of it.
+# A distribution brings its own numpy, OpenCV and pytest, which its binary modules and plugins were made for.
+$(PACKAGES): $(MADE_FOR) constraints.txt $(wildcard requirements/*.txt)
+	@echo "setup: installing Python packages (minutes the first time)"
+ifeq ($(ROS),wheels)
+	@cp constraints.txt .venv/constraints.txt
+else
+	@grep -vE '^(numpy|opencv-python-headless|pytest)==' constraints.txt > .venv/constraints.txt
+	@.venv/bin/python -c 'import numpy; print("numpy==" + numpy.__version__)' >> .venv/constraints.txt
+endif
+	@$(pip_install) $$(grep '^torch==' constraints.txt)
+	@$(pip_install) $(requirement_sets:%=-r requirements/%.txt)
+	@touch $@
+
+# Python modules, launch and configuration files are linked, not copied: only a new file of the latter two,
+# or a change of the interfaces, needs a build.
+$(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMakeLists.txt package.xml \
+               $(wildcard cmake/*.cmake) \
+               $(shell find scripts launch config checkpoints -type d -not -name __pycache__ 2>/dev/null)
+	@tools/check_machine.sh .venv/bin/python
+	@echo "setup: building the ROS 2 interfaces"
+	@mkdir -p build
+	@source .venv/bin/activate; $(build_env) colcon --log-base build/log build --base-paths . \
+	  --build-base build --install-base install --merge-install --symlink-install \
+	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python $(build_args) \
+	  > build/colcon.txt 2>&1 || { cat build/colcon.txt >&2; exit 1; }
+	@touch $@
