@@ -1,0 +1,34 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tabletop simulator: a camera's view of items and a gripper, with what happens and what may be asked.
+
+Made for the demo, for tests and for training the demo checkpoint: deterministic by seed, quick, without torch or ROS.
+"""
+
+from .dialogue import dialogue, opening, record
+from .events import quiet_intervals, quiet_minutes, says
+from .questions import Question, answer_is_right
+from .sentences import STYLES, event_text, parse_event
+from .tabletop import Tabletop
+from .vocabulary import sentences, vocabulary
+from .world import Event, Item, State
+
+__all__ = [
+    "STYLES",
+    "Event",
+    "Item",
+    "Question",
+    "State",
+    "Tabletop",
+    "answer_is_right",
+    "dialogue",
+    "event_text",
+    "opening",
+    "parse_event",
+    "quiet_intervals",
+    "quiet_minutes",
+    "record",
+    "says",
+    "sentences",
+    "vocabulary",
+]

@@ -1,0 +1,48 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a thing is at a time: a track of motions between points of the frame."""
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A straight motion that ends at `stop` [s] in `target`; the thing leaves the view there when `leaves`.
+
+    It accelerates all the way unless `smooth`: the fastest moment is the last, so that hardly any time of the
+    world looks nearly but not quite finished.
+    """
+
+    start: float
+    stop: float
+    origin: Point
+    target: Point
+    smooth: bool = False
+    leaves: bool = False
+
+    def at(self, time: float) -> Point:
+        part = min(max((time - self.start) / (self.stop - self.start), 0.0), 1.0)
+        part = part * part * (3 - 2 * part) if self.smooth else part * part
+        return tuple(a + (b - a) * part for a, b in zip(self.origin, self.target, strict=True))
+
+
+@dataclass
+class Track:
+    """The motions of one thing in the order of time; `initial` is where it stands before the first (None: unseen)."""
+
+    initial: Point | None = None
+    motions: list[Motion] = field(default_factory=list)
+
+    def add(self, start: float, stop: float, origin: Point, target: Point, **kind: bool) -> None:
+        self.motions.append(Motion(start, stop, origin, target, **kind))
+
+    def at(self, time: float) -> Point | None:
+        """Position at `time` [s], or None when the thing is out of view."""
+        index = bisect_right(self.motions, time, key=lambda motion: motion.start) - 1
+        if index < 0:
+            return self.initial
+        motion = self.motions[index]
+        return None if motion.leaves and time >= motion.stop else motion.at(time)

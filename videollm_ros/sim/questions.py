@@ -1,0 +1,138 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Questions about the stream: about now, about the past, and about how many, with their answers."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from . import answers
+from .script import Script
+from .world import COLOURS, SHAPES, Event, Item, State
+
+CLEARANCE = 1.0  # seconds between a question and anything that happens
+SPACING = 4.0  # seconds between two questions, at least
+EVERY = 9.0  # seconds of stream per question, on average, at most
+WEIGHTS = {
+    "table": 0.2,
+    "holding": 0.1,
+    "gripper": 0.12,
+    "event": 0.12,
+    "count": 0.16,
+    "check": 0.14,
+    "colour": 0.08,
+    "where": 0.08,
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question at `time` [s], a whole second in which nothing happens, and what the right answer means.
+
+    `kind`: "table", "holding", "colour", "where", "check" (now), "gripper", "event" (the past), "count".
+    `meaning`: see `answers.parse_answer`.
+    """
+
+    time: float
+    text: str
+    kind: str
+    meaning: object
+    _short: str = field(repr=False)
+    _full: str = field(repr=False)
+
+    @property
+    def answer(self) -> str:
+        """The answer as given in every style but "full"."""
+        return self._short
+
+    def answer_in(self, style: str) -> str:
+        """The answer in a stream of `style`."""
+        return self._full if style == "full" else self._short
+
+
+def answer_is_right(question: Question, text: str) -> bool:
+    """Whether `text`, in any wording that can be understood, says what is true."""
+    return answers.parse_answer(question.kind, text) == question.meaning
+
+
+def write_questions(script: Script, seed: int) -> list[Question]:
+    """Questions for the script, the same for the same arguments, in order of time."""
+    rng = np.random.default_rng((seed, 3))
+    times = [
+        float(time)
+        for time in range(1, int(script.seconds))
+        if all(time <= e.onset - CLEARANCE or time >= e.time + CLEARANCE for e in script.events)
+    ]
+    chosen: list[float] = []
+    for time in rng.permutation(times):
+        if len(chosen) < script.seconds / EVERY and all(abs(time - other) >= SPACING for other in chosen):
+            chosen.append(float(time))
+    return [_write(rng, script, time) for time in sorted(chosen)]
+
+
+def _write(rng: np.random.Generator, script: Script, time: float) -> Question:
+    state, past = script.state(time), [event for event in script.events if event.time <= time]
+    kind = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())))
+    if kind == "holding" and state.held is None and rng.random() < 0.5:
+        kind = "table"
+    if kind in ("colour", "where") and not _nameable(state, kind):
+        kind = "count"
+
+    def question(text: str, meaning, answer, *about) -> Question:
+        return Question(time, text, kind, meaning, answer(*about, False), answer(*about, True))
+
+    if kind == "table":
+        meaning = frozenset(state.on_table)
+        return question("What is on the table?", meaning, answers.answer_table, state.on_table)
+    if kind == "holding":
+        return question(
+            "What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held
+        )
+    if kind == "gripper":
+        last = _last([event for event in past if event.kind in ("pick", "put")])
+        return question("What did the gripper do last?", _meaning(last), answers.answer_last, last)
+    if kind == "event":
+        last = _last(past)
+        return question("What happened last?", _meaning(last), answers.answer_last, last)
+    if kind == "count" and rng.random() < 0.5:
+        count = len(state.on_table)
+        return question("How many objects are on the table?", count, answers.answer_count, count, None)
+    if kind == "count":
+        colours = [item.colour for item in state.visible] if rng.random() < 0.7 else []
+        colour = str(rng.choice(colours or list(COLOURS)))
+        count = sum(item.colour == colour for item in state.visible)
+        return question(f"How many {colour} objects are there?", count, answers.answer_count, count, colour)
+    if kind == "check":
+        item = _item_to_check(rng, state)
+        seen = item in state.visible
+        return question(f"Is there a {item}?", seen, answers.answer_check, item, seen)
+    item = _nameable(state, kind)[int(rng.integers(len(_nameable(state, kind))))]
+    if kind == "colour":
+        return question(f"What colour is the {item.shape}?", item.colour, answers.answer_colour, item)
+    place = state.where(item)
+    return question(f"Where is the {item}?", place, answers.answer_where, place)
+
+
+def _nameable(state: State, kind: str) -> list[Item]:
+    """The items that a question of this kind can single out."""
+    shapes = [item.shape for item in state.visible]
+    return [item for item in state.visible if kind == "where" or shapes.count(item.shape) == 1]
+
+
+def _item_to_check(rng: np.random.Generator, state: State) -> Item:
+    """As often one that is there as one that is not; the latter mostly shares a colour or a shape with one that is."""
+    seen = state.visible
+    if seen and rng.random() < 0.5:
+        return seen[int(rng.integers(len(seen)))]
+    absent = [Item(c, s) for c in COLOURS for s in SHAPES if Item(c, s) not in seen]
+    near = [item for item in absent if any(item.colour == s.colour or item.shape == s.shape for s in seen)]
+    pool = near if near and rng.random() < 0.7 else absent
+    return pool[int(rng.integers(len(pool)))]
+
+
+def _last(events: list[Event]) -> Event | None:
+    return events[-1] if events else None
+
+
+def _meaning(event: Event | None):
+    return event.meaning if event else "nothing"

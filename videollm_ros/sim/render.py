@@ -1,0 +1,101 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A script as the camera sees it: uint8 RGB pictures, each a function of the seed and the time alone."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from .draw import OPEN_WIDTH, WIDTHS, background, gripper_sprite, item_sprite, shadow_sprite
+from .script import TABLE_Y, Actor, Script
+from .world import COLOURS
+
+NOISE_PICTURES = 32
+NOISE_SIGMA = 24.0  # of the stored noise, grey levels
+
+
+@lru_cache(maxsize=4)
+def _noise(resolution: int) -> np.ndarray:
+    """Noise around 128, [n, R, R, 3] uint8, shared by all streams."""
+    rng = np.random.default_rng(resolution)
+    shape = (NOISE_PICTURES, resolution, resolution, 3)
+    return np.clip(rng.normal(128, NOISE_SIGMA, shape), 0, 255).astype(np.uint8)
+
+
+class Camera:
+    """Looks at one script. What differs from stream to stream: pose, shake, light, its drift, noise, background."""
+
+    def __init__(self, script: Script, seed: int, resolution: int):
+        rng = np.random.default_rng((seed, 2))
+        self.script, self.resolution = script, resolution
+        self._background = background(rng, resolution)
+        self._sprites: dict[int, tuple] = {}
+        self._composed: tuple | None = None
+        self._zoom, self._tilt = rng.uniform(0.98, 1.03), rng.uniform(-1.2, 1.2)
+        self._shift = rng.uniform(-0.01, 0.01, 2)
+        self._shake = rng.uniform(0.0, 0.006) * rng.uniform(0.5, 1.0, 4)
+        self._rhythm, self._phase = rng.uniform(0.4, 5.0, 6), rng.uniform(0, 2 * np.pi, 6)
+        self._gain, self._flicker = rng.uniform(0.82, 1.12), rng.uniform(0.0, 0.06, 2)
+        self._warmth = rng.uniform(-0.05, 0.05)
+        self._noise_share = rng.uniform(1.5, 7.0) / NOISE_SIGMA
+        self._noise_order = int(rng.integers(1 << 30))
+
+    def picture(self, time: float) -> np.ndarray:
+        """The frame at `time` [s], [R, R, 3] uint8 RGB."""
+        wave = np.sin(self._rhythm * time + self._phase)
+        scene = self._compose(time)
+        x = self._shift[0] + self._shake[0] * wave[0] + self._shake[1] * wave[1]
+        y = self._shift[1] + self._shake[2] * wave[2] + self._shake[3] * wave[3]
+        side = self.resolution
+        pose = cv2.getRotationMatrix2D((side / 2, side / 2), self._tilt, self._zoom)
+        pose[:, 2] += (x * side, y * side)
+        seen = cv2.warpAffine(scene, pose, (side, side), borderMode=cv2.BORDER_REPLICATE)
+        gain = self._gain * (1 + self._flicker[0] * wave[4] + self._flicker[1] * wave[5])
+        noise = _noise(side)[(self._noise_order + round(time * 1000) * 7919) % NOISE_PICTURES]
+        return cv2.addWeighted(seen, gain, noise, self._noise_share, -128 * self._noise_share)
+
+    def _compose(self, time: float) -> np.ndarray:
+        """The scene before camera, light and noise; kept as long as nothing moves."""
+        script = self.script
+        hand = script.gripper.at(time)
+        placed = [(actor, spot) for actor in script.actors if (spot := actor.track.at(time))]
+        holding = (
+            next((actor for start, stop, actor in script.grips if start <= time < stop), None)
+            if hand
+            else None
+        )
+        key = (tuple((id(actor), spot) for actor, spot in placed), hand, id(holding))
+        if self._composed and self._composed[0] == key:
+            return self._composed[1]
+        image, side = self._background.copy(), self.resolution
+        for actor, (x, y) in placed:
+            if y > TABLE_Y - 0.04:
+                self._parts(actor)[1].paste(image, x * side, y * side)
+        for actor, (x, y) in placed:
+            self._parts(actor)[0].paste(image, x * side, y * side)
+        if hand:
+            self._hand(holding).paste(image, hand[0] * side, hand[1] * side)
+        warmth = np.array((1 + self._warmth, 1.0, 1 - self._warmth), np.float32)
+        image = np.clip(image * warmth, 0, 255).astype(np.uint8)
+        self._composed = (key, image)
+        return image
+
+    def _parts(self, actor: Actor) -> tuple:
+        if id(actor) not in self._sprites:
+            rgb = tuple(np.add(COLOURS[actor.item.colour], actor.tint))
+            pixels = actor.size * self.resolution
+            width = WIDTHS[actor.item.shape]
+            self._sprites[id(actor)] = (
+                item_sprite(actor.item.shape, rgb, pixels),
+                shadow_sprite(width, pixels),
+            )
+        return self._sprites[id(actor)]
+
+    def _hand(self, holding: Actor | None):
+        key = ("hand", id(holding))
+        if key not in self._sprites:
+            size = holding.size if holding else 0.28
+            inner = size * WIDTHS[holding.item.shape] if holding else OPEN_WIDTH
+            self._sprites[key] = gripper_sprite(inner, size, self.resolution)
+        return self._sprites[key]
