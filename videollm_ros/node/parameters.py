@@ -1,0 +1,255 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The assistant's parameters: each one declared, described, bounded and typed once, here.
+
+The node's declarations (`declarations`), the reading back (`read`), the check of a change (`problem_with`) and
+the table in docs/ros.md all come from the dataclasses below. A field named `threshold` of the group `stream`
+is the ROS parameter `stream.threshold`; the fields of `Parameters` itself that are no groups have no prefix.
+
+`python -m videollm_ros.node.parameters` prints the table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+
+def _parameter(
+    default: bool | int | float | str,
+    description: str,
+    *,
+    live: bool = False,
+    bounds: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+):
+    """A dataclass field that is one ROS parameter. `live`: may be changed while the node runs."""
+    metadata = {
+        "description": description,
+        "live": live,
+        "bounds": bounds,
+        "choices": choices,
+    }
+    return field(default=default, metadata=metadata)
+
+
+def _group(cls: type):
+    return field(default_factory=cls)
+
+
+@dataclass(frozen=True)
+class ModelParameters:
+    """Which model, and how it is loaded. Read when the node is configured."""
+
+    checkpoint: str = _parameter(
+        "",
+        "Hub id or folder of the checkpoint: a published adapter, or what save_pretrained wrote.",
+    )
+    llm: str = _parameter(
+        "",
+        "Hub id or folder of the base language model; empty: where the checkpoint says it is.",
+    )
+    vision: str = _parameter(
+        "",
+        "Hub id or folder of the vision tower; empty: where the checkpoint says it is.",
+    )
+    device: str = _parameter(
+        "auto",
+        "Device of the model: auto, cpu, cuda, cuda:1, ...; auto: a GPU if there is one.",
+    )
+    dtype: str = _parameter(
+        "auto",
+        "Precision of the weights; auto: bfloat16 on a GPU, float32 on a CPU.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    quantization: str = _parameter(
+        "none",
+        "Weight-only quantization of the language model.",
+        choices=("none", "int8", "int4", "fp8"),
+    )
+
+
+@dataclass(frozen=True)
+class StreamParameters:
+    """How the camera becomes the model's stream."""
+
+    fps: float = _parameter(
+        0.0,
+        "Frames per second of image time that the model reads; 0: the rate it was trained at.",
+        bounds=(0.0, 60.0),
+    )
+    threshold: float = _parameter(
+        0.725,
+        "Probability that silence needs to win; higher: speaks more readily. Tune it on ~/speak_probability.",
+        live=True,
+        bounds=(0.0, 1.0),
+    )
+    max_new_tokens: int = _parameter(
+        100,
+        "Tokens after which a reply is cut off and closed.",
+        live=True,
+        bounds=(1, 2048),
+    )
+    backlog: int = _parameter(
+        20,
+        "Frames kept in order while a reply is being decoded; beyond it the oldest is dropped.",
+        bounds=(1, 1000),
+    )
+    max_gap: float = _parameter(
+        10.0,
+        "Seconds between two images, by their stamps, after which a new stream begins.",
+        bounds=(0.1, 86400.0),
+    )
+
+
+@dataclass(frozen=True)
+class SpeechParameters:
+    """Manners of unasked speech, and of answers."""
+
+    muted: bool = _parameter(
+        False,
+        "Keep watching, say nothing unasked. The service ~/mute sets it too.",
+        live=True,
+    )
+    cooldown: float = _parameter(
+        0.0,
+        "Seconds after an utterance in which nothing unasked is said.",
+        live=True,
+        bounds=(0.0, 3600.0),
+    )
+    repeat_window: float = _parameter(
+        10.0,
+        "Seconds within which the same unasked utterance is not said again; 0: repeats are said.",
+        live=True,
+        bounds=(0.0, 3600.0),
+    )
+    ask_timeout: float = _parameter(
+        30.0,
+        "Seconds after which ~/ask gives up and the answer is stopped.",
+        live=True,
+        bounds=(0.1, 3600.0),
+    )
+
+
+@dataclass(frozen=True)
+class ImageParameters:
+    """How the camera is subscribed to."""
+
+    qos: str = _parameter(
+        "auto",
+        "Reliability of the image subscription; auto: what the publisher offers.",
+        choices=("auto", "reliable", "best_effort"),
+    )
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All parameters of the assistant node."""
+
+    autostart: bool = _parameter(
+        True, "Configure and activate at start; false: wait for lifecycle transitions."
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "Type of the topic image: raw is sensor_msgs/Image, compressed is sensor_msgs/CompressedImage.",
+        choices=("raw", "compressed"),
+    )
+    image: ImageParameters = _group(ImageParameters)
+    model: ModelParameters = _group(ModelParameters)
+    stream: StreamParameters = _group(StreamParameters)
+    speech: SpeechParameters = _group(SpeechParameters)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One ROS parameter: its full dotted name and what is known about it."""
+
+    name: str
+    type: type
+    default: bool | int | float | str
+    description: str
+    live: bool
+    bounds: tuple[float, float] | None
+    choices: tuple[str, ...]
+
+
+def declarations(cls: type = Parameters, prefix: str = "") -> Iterator[Declaration]:
+    """Every parameter of the dataclass `cls`, groups flattened to dotted names, in the order declared."""
+    types = typing.get_type_hints(cls)
+    for entry in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(types[entry.name]):
+            yield from declarations(types[entry.name], f"{prefix}{entry.name}.")
+        else:
+            yield Declaration(
+                prefix + entry.name, types[entry.name], entry.default, **entry.metadata
+            )
+
+
+def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str = ""):
+    """Build `cls` from `value_of(full dotted name)`.
+
+    Raises:
+        ValueError: a value of the wrong type, out of its range or not among its choices; says which parameter.
+    """
+    types = typing.get_type_hints(cls)
+    values = {}
+    for entry in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(types[entry.name]):
+            values[entry.name] = read(
+                value_of, types[entry.name], f"{prefix}{entry.name}."
+            )
+            continue
+        declaration = Declaration(
+            prefix + entry.name, types[entry.name], entry.default, **entry.metadata
+        )
+        value = value_of(declaration.name)
+        if problem := problem_with(declaration, value):
+            raise ValueError(problem)
+        values[entry.name] = value
+    return cls(**values)
+
+
+def problem_with(declaration: Declaration, value: object) -> str | None:
+    """A sentence saying why `value` is no value for this parameter, or None when it is one."""
+    name, wanted = declaration.name, declaration.type
+    if type(value) is not wanted:
+        return (
+            f"{name} is a {wanted.__name__}, and {value!r} is a {type(value).__name__}."
+        )
+    if declaration.choices and value not in declaration.choices:
+        return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
+    if declaration.bounds:
+        low, high = declaration.bounds
+        if math.isnan(value) or not low <= value <= high:
+            return f"{name} lies between {low} and {high}, and was given {value}."
+    return None
+
+
+def markdown_table(cls: type = Parameters) -> str:
+    """The parameters as a markdown table, one row each."""
+    rows = [
+        "| parameter | type | default | range | live | meaning |",
+        "|---|---|---|---|---|---|",
+    ]
+    for each in declarations(cls):
+        allowed = " ".join(f"`{c}`" for c in each.choices)
+        if each.bounds:
+            allowed = "{} to {}".format(*(f"{bound:g}" for bound in each.bounds))
+        default = str(each.default).lower() if each.type is bool else each.default
+        cells = (
+            f"`{each.name}`",
+            each.type.__name__,
+            f"`{default}`" if default != "" else "",
+            allowed,
+            "yes" if each.live else "",
+            each.description.replace("|", r"\|"),
+        )
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    print(markdown_table())
