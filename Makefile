@@ -22,7 +22,7 @@ INTERFACES := build/interfaces-built
 pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
 requirement_sets := library training test
 ifeq ($(ROS),wheels)
-  requirement_sets += ros
+  requirement_sets += images ros
   # The wheels are a prefix to CMake and ament; the include file says what else they need.
   build_env := AMENT_PREFIX_PATH=$(CURDIR)/.venv CMAKE_PREFIX_PATH=$(CURDIR)/.venv
   build_args := -DCMAKE_PROJECT_videollm_ros_INCLUDE=$(CURDIR)/cmake/wheels.cmake

@@ -1,0 +1,32 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""pip install . of the library where there is no ROS: everything but videollm_ros.node.
+
+With ROS 2, colcon builds the package from CMakeLists.txt and this file plays no part.
+"""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
+
+
+def requirements(name: str) -> list[str]:
+    """The ranges of requirements/NAME.txt, one string each."""
+    lines = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+setup(
+    name=PACKAGE.findtext("name"),
+    version=PACKAGE.findtext("version"),
+    description=" ".join(PACKAGE.findtext("description").split()),
+    license=PACKAGE.findtext("license"),
+    packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
+    python_requires=">=3.10",
+    install_requires=requirements("library") + requirements("images"),
+    extras_require={"train": requirements("training"), "test": requirements("test")},
+)
