@@ -5,7 +5,7 @@
 Made for the demo, for tests and for training the demo checkpoint: deterministic by seed, quick, without torch or ROS.
 """
 
-from .dialogue import dialogue, opening, record
+from .dialogue import Reply, dialogue, record, replies
 from .events import quiet_intervals, quiet_minutes, says
 from .questions import Question, answer_is_right
 from .sentences import STYLES, event_text, parse_event
@@ -18,16 +18,17 @@ __all__ = [
     "Event",
     "Item",
     "Question",
+    "Reply",
     "State",
     "Tabletop",
     "answer_is_right",
     "dialogue",
     "event_text",
-    "opening",
     "parse_event",
     "quiet_intervals",
     "quiet_minutes",
     "record",
+    "replies",
     "says",
     "sentences",
     "vocabulary",

@@ -3,23 +3,22 @@
 """A simulated stream as a streaming dialogue: what is said at which frame, in the form that training reads."""
 
 import math
+from dataclasses import dataclass
 
-import numpy as np
-
-from .sentences import DEFAULT_STYLE, REQUESTS, STYLES, event_text
+from .questions import Question
+from .sentences import DEFAULT_STYLE, event_text
 from .tabletop import Tabletop
-
-NO_REQUEST = 0.25  # share of streams in which nobody asks for anything at the start
-STYLE_SHARES = {"plain": 0.4, "brief": 0.2, "full": 0.2, "viewer": 0.2}  # of the others
+from .world import Event
 
 
-def opening(seed: int) -> tuple[str, str | None]:
-    """The (style, request) that a stream opens with, drawn from its seed; without a request the default style."""
-    rng = np.random.default_rng((seed, 4))
-    if rng.random() < NO_REQUEST:
-        return DEFAULT_STYLE, None
-    style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
-    return style, str(rng.choice(REQUESTS[style]))
+@dataclass(frozen=True)
+class Reply:
+    """What is said after frame `frame`: about an event, or as the answer to a question."""
+
+    frame: int
+    text: str
+    event: Event | None = None
+    question: Question | None = None
 
 
 def frame_after(time: float, fps: float) -> int:
@@ -27,48 +26,51 @@ def frame_after(time: float, fps: float) -> int:
     return math.ceil(round(time * fps, 6))
 
 
-def dialogue(
-    tabletop: Tabletop,
-    fps: float = 2.0,
-    *,
-    style: str | None = None,
-    questions: bool = True,
-    tail: bool = True,
-) -> list[dict]:
+def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> list[Reply]:
+    """All that should be said over the frames `tabletop.frames(fps)`, in order; without `questions`, about events only.
+
+    Without `questions` nobody asks for a style either, so all is said in the default one.
+
+    Raises:
+        ValueError: a rate so low that two things fall on one frame or one past the end.
+    """
+    said, style = [], DEFAULT_STYLE
+    asked = tabletop.questions if questions else []
+    for cause in sorted((*tabletop.events, *asked), key=lambda cause: cause.time):
+        frame = frame_after(cause.time, fps)
+        if isinstance(cause, Question):
+            style = cause.style or style
+            said.append(Reply(frame, cause.answer, question=cause))
+        else:
+            said.append(Reply(frame, event_text(cause.kind, cause.item, style), event=cause))
+    frames = [reply.frame for reply in said]
+    if len(set(frames)) < len(frames) or (frames and frames[-1] >= tabletop.num_frames(fps)):
+        raise ValueError(
+            f"at {fps} frames per second two replies fall on one frame of stream {tabletop.seed}, or one past its "
+            "end: use at least 1 frame per second."
+        )
+    return said
+
+
+def dialogue(tabletop: Tabletop, fps: float = 2.0, questions: bool = True, tail: bool = True) -> list[dict]:
     """The conversation over the frames `tabletop.frames(fps)`, as messages of roles stream, user and assistant.
 
     A sentence follows the first frame that shows its event; a question follows the frame at its time and is answered
-    at once. Style and opening request are drawn from the seed unless `style` is given (then its first request is
-    used). With `tail` the frames after the last reply close the conversation, so that all frames are in it;
+    at once. With `tail` the frames after the last reply close the conversation, so that all frames are in it;
     without, it ends with the last reply.
 
     Raises:
-        ValueError: unknown style, or a rate so low that two things happen between two frames.
+        ValueError: see `replies`.
     """
-    if style is None:
-        style, request = opening(tabletop.seed)
-    elif style in REQUESTS:
-        request = REQUESTS[style][0]
-    else:
-        raise ValueError(f"style {style!r} was asked for: it must be one of {', '.join(STYLES)}.")
-    turns = [
-        (event.time, [_assistant(event_text(event.kind, event.item, style))]) for event in tabletop.events
-    ]
-    for question in tabletop.questions if questions else ():
-        turns.append((question.time, [_user(question.text), _assistant(question.answer_in(style))]))
-    messages = [_user(request)] if request else []
-    read, count = 0, tabletop.num_frames(fps)
-    for time, said in sorted(turns, key=lambda turn: turn[0]):
-        frames = frame_after(time, fps) + 1
-        if frames == read or frames > count:
-            raise ValueError(
-                f"at {fps} frames per second two things fall on one frame, or one past the end ({time} s of stream "
-                f"{tabletop.seed}): use at least 1."
-            )
-        messages += [_stream(frames - read), *said]
-        read = frames
-    if tail and read < count:
-        messages.append(_stream(count - read))
+    messages, read = [], 0
+    for reply in replies(tabletop, fps, questions):
+        messages.append(_stream(reply.frame + 1 - read))
+        if reply.question:
+            messages.append({"role": "user", "content": reply.question.text})
+        messages.append({"role": "assistant", "content": reply.text, "learn": True})
+        read = reply.frame + 1
+    if tail and read < tabletop.num_frames(fps):
+        messages.append(_stream(tabletop.num_frames(fps) - read))
     return messages
 
 
@@ -81,11 +83,3 @@ def record(tabletop: Tabletop, fps: float = 2.0, **options) -> dict:
 
 def _stream(num_frames: int) -> dict:
     return {"role": "stream", "num_frames": num_frames, "learn": True}
-
-
-def _user(text: str) -> dict:
-    return {"role": "user", "content": text}
-
-
-def _assistant(text: str) -> dict:
-    return {"role": "assistant", "content": text, "learn": True}

@@ -12,7 +12,7 @@ WIDTHS = {
     "cup": 0.98,
     "cube": 0.9,
     "ball": 0.9,
-    "bottle": 0.5,
+    "bottle": 0.54,
     "cone": 0.9,
 }  # width of a shape over its height
 OPEN_WIDTH = 0.34  # inner width of the open gripper

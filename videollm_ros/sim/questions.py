@@ -1,16 +1,27 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Questions about the stream: about now, about the past, and about how many, with their answers."""
+"""What a user says in a stream: a request to narrate in some style, and questions about now, the past and how many.
 
-from dataclasses import dataclass, field
+Every stream but some opens with a request, mostly at once; it is answered with what is on the table, and sets the
+style of everything said from then on.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from . import answers
 from .script import Script
+from .sentences import REQUESTS
 from .world import COLOURS, SHAPES, Event, Item, State
 
 CLEARANCE = 1.0  # seconds between a question and anything that happens
+NO_REQUEST, LATE_REQUEST = (
+    0.25,
+    0.2,
+)  # shares of streams without a request, and with one that comes later than at once
+STYLE_SHARES = {"plain": 0.4, "brief": 0.2, "full": 0.2, "viewer": 0.2}
+LATEST_REQUEST = 20.0  # seconds
 SPACING = 4.0  # seconds between two questions, at least
 EVERY = 9.0  # seconds of stream per question, on average, at most
 WEIGHTS = {
@@ -27,27 +38,19 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Question:
-    """A question at `time` [s], a whole second in which nothing happens, and what the right answer means.
+    """A question at `time` [s], a whole second in which nothing happens.
 
     `kind`: "table", "holding", "colour", "where", "check" (now), "gripper", "event" (the past), "count".
-    `meaning`: see `answers.parse_answer`.
+    `meaning`: what a right answer says, see `answers.parse_answer`. `answer`: the right answer in the stream's style.
+    `style`: the style that a request sets from here on; None for any other question.
     """
 
     time: float
     text: str
     kind: str
     meaning: object
-    _short: str = field(repr=False)
-    _full: str = field(repr=False)
-
-    @property
-    def answer(self) -> str:
-        """The answer as given in every style but "full"."""
-        return self._short
-
-    def answer_in(self, style: str) -> str:
-        """The answer in a stream of `style`."""
-        return self._full if style == "full" else self._short
+    answer: str
+    style: str | None = None
 
 
 def answer_is_right(question: Question, text: str) -> bool:
@@ -56,21 +59,41 @@ def answer_is_right(question: Question, text: str) -> bool:
 
 
 def write_questions(script: Script, seed: int) -> list[Question]:
-    """Questions for the script, the same for the same arguments, in order of time."""
+    """The request, if any, and questions for the script, the same for the same arguments, in order of time."""
     rng = np.random.default_rng((seed, 3))
     times = [
         float(time)
-        for time in range(1, int(script.seconds))
+        for time in range(int(script.seconds))
         if all(time <= e.onset - CLEARANCE or time >= e.time + CLEARANCE for e in script.events)
     ]
-    chosen: list[float] = []
-    for time in rng.permutation(times):
+    request = _request(rng, script, times)
+    chosen = [request.time] if request else []
+    for time in rng.permutation(times[1:]):
         if len(chosen) < script.seconds / EVERY and all(abs(time - other) >= SPACING for other in chosen):
             chosen.append(float(time))
-    return [_write(rng, script, time) for time in sorted(chosen)]
+    questions = [request] if request else []
+    for time in chosen[len(questions) :]:
+        full = request is not None and request.style == "full" and time > request.time
+        questions.append(_question(rng, script, time, full))
+    return sorted(questions, key=lambda question: question.time)
 
 
-def _write(rng: np.random.Generator, script: Script, time: float) -> Question:
+def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Question | None:
+    chance = rng.random()
+    style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
+    time = (
+        float(rng.choice([time for time in times if time <= LATEST_REQUEST]))
+        if chance < LATE_REQUEST
+        else 0.0
+    )
+    if chance > 1 - NO_REQUEST:
+        return None
+    items = script.state(time).on_table
+    answer = answers.answer_table(items, style == "full")
+    return Question(time, str(rng.choice(REQUESTS[style])), "table", frozenset(items), answer, style)
+
+
+def _question(rng: np.random.Generator, script: Script, time: float, full: bool) -> Question:
     state, past = script.state(time), [event for event in script.events if event.time <= time]
     kind = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())))
     if kind == "holding" and state.held is None and rng.random() < 0.5:
@@ -79,7 +102,7 @@ def _write(rng: np.random.Generator, script: Script, time: float) -> Question:
         kind = "count"
 
     def question(text: str, meaning, answer, *about) -> Question:
-        return Question(time, text, kind, meaning, answer(*about, False), answer(*about, True))
+        return Question(time, text, kind, meaning, answer(*about, full))
 
     if kind == "table":
         meaning = frozenset(state.on_table)
