@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tabletop simulator: a camera's view of items and a gripper, with what happens and what may be asked.
 
-Made for the demo, for tests and for training the demo checkpoint: deterministic by seed, quick, without torch or ROS.
+For the demo, tests and training of the demo checkpoint: deterministic by seed, quick, without torch or ROS.
 """
 
 from .dialogue import Reply, dialogue, record, replies

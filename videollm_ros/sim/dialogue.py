@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated stream as a streaming dialogue: what is said at which frame, in the form that training reads."""
+"""A simulated stream as a streaming dialogue: what is said at which frame, as training reads it."""
 
 import math
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ def frame_after(time: float, fps: float) -> int:
 
 
 def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> list[Reply]:
-    """All that should be said over the frames `tabletop.frames(fps)`, in order; without `questions`, about events only.
+    """All that should be said over the frames `tabletop.frames(fps)`, in order.
 
-    Without `questions` nobody asks for a style either, so all is said in the default one.
+    Without `questions` only the events are told, in the default style, since nobody asks for another.
 
     Raises:
         ValueError: a rate so low that two things fall on one frame or one past the end.
@@ -46,17 +46,17 @@ def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> lis
     frames = [reply.frame for reply in said]
     if len(set(frames)) < len(frames) or (frames and frames[-1] >= tabletop.num_frames(fps)):
         raise ValueError(
-            f"at {fps} frames per second two replies fall on one frame of stream {tabletop.seed}, or one past its "
-            "end: use at least 1 frame per second."
+            f"at {fps} frames per second two replies fall on one frame of stream {tabletop.seed}, "
+            "or one past its end: use at least 1 frame per second."
         )
     return said
 
 
 def dialogue(tabletop: Tabletop, fps: float = 2.0, questions: bool = True, tail: bool = True) -> list[dict]:
-    """The conversation over the frames `tabletop.frames(fps)`, as messages of roles stream, user and assistant.
+    """The conversation over `tabletop.frames(fps)`, as messages of the roles stream, user and assistant.
 
-    A sentence follows the first frame that shows its event; a question follows the frame at its time and is answered
-    at once. With `tail` the frames after the last reply close the conversation, so that all frames are in it;
+    A sentence follows the first frame that shows its event; a question follows the frame at its time and is
+    answered at once. With `tail` the frames after the last reply close the conversation, so that all frames are in it;
     without, it ends with the last reply.
 
     Raises:

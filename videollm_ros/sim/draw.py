@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the parts: items, the gripper, their shadows and the background. RGB, drawn large and then averaged."""
+"""Pictures of the parts: items, the gripper, shadows and the background. RGB, drawn large and then averaged."""
 
 from dataclasses import dataclass
 
@@ -130,9 +130,9 @@ def shadow_sprite(width: float, pixels: float) -> Sprite:
 
 
 def gripper_sprite(inner: float, size: float, pixels: float) -> Sprite:
-    """A two-finger gripper with its arm, `inner` wide between the fingers, that holds an item of height `size`.
+    """A two-finger gripper with its arm: `inner` is the width between the fingers, `size` the height of its item.
 
-    All in frame units, for a frame side of `pixels`. Its foot is the foot of the item that it holds.
+    Both are in frame units, for a frame side of `pixels`. Its foot is the foot of the item that it holds.
     """
     finger, palm, arm, reach = 0.035, 0.055, 0.09, 1.0
     tip = reach - size * 0.35  # the fingers end above the foot of the item

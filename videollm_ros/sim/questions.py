@@ -1,8 +1,8 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user says in a stream: a request to narrate in some style, and questions about now, the past and how many.
+"""What a user says in a stream: a request to narrate in some style; questions about now, the past and how many.
 
-Every stream but some opens with a request, mostly at once; it is answered with what is on the table, and sets the
+In most streams there is a request, usually at once. It is answered with what is on the table, and it sets the
 style of everything said from then on.
 """
 
@@ -41,7 +41,8 @@ class Question:
     """A question at `time` [s], a whole second in which nothing happens.
 
     `kind`: "table", "holding", "colour", "where", "check" (now), "gripper", "event" (the past), "count".
-    `meaning`: what a right answer says, see `answers.parse_answer`. `answer`: the right answer in the stream's style.
+    `meaning`: what a right answer says, see `answers.parse_answer`.
+    `answer`: the right answer in the stream's style.
     `style`: the style that a request sets from here on; None for any other question.
     """
 
@@ -59,7 +60,7 @@ def answer_is_right(question: Question, text: str) -> bool:
 
 
 def write_questions(script: Script, seed: int) -> list[Question]:
-    """The request, if any, and questions for the script, the same for the same arguments, in order of time."""
+    """The request, if any, and the questions, the same for the same arguments, in order of time."""
     rng = np.random.default_rng((seed, 3))
     times = [
         float(time)
@@ -143,7 +144,7 @@ def _nameable(state: State, kind: str) -> list[Item]:
 
 
 def _item_to_check(rng: np.random.Generator, state: State) -> Item:
-    """As often one that is there as one that is not; the latter mostly shares a colour or a shape with one that is."""
+    """As often one that is there as one that is not, which mostly shares a colour or a shape with one that is."""
     seen = state.visible
     if seen and rng.random() < 0.5:
         return seen[int(rng.integers(len(seen)))]

@@ -24,7 +24,7 @@ def _noise(resolution: int) -> np.ndarray:
 
 
 class Camera:
-    """Looks at one script. What differs from stream to stream: pose, shake, light, its drift, noise, background."""
+    """Looks at one script; pose, shake, light, its drift, noise and background differ from stream to stream."""
 
     def __init__(self, script: Script, seed: int, resolution: int):
         rng = np.random.default_rng((seed, 2))

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said about events: the wording in each style, and the meaning of any wording.
 
-A stream's style is set by the user's opening request and by nothing else, so that there are several wordings of
-every event and yet each can be foreseen from what stands in the context.
+A stream's style is set by the user's request and by nothing else, so that there are several wordings of every
+event and yet each can be foreseen from what stands in the context.
 """
 
 import re
