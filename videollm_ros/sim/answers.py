@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers: their wording, short or in a full sentence, and whether any wording says what is true.
 
-The form of an answer follows the stream's style, as everything said does: short, unless the user's request was
-for full sentences.
+The form of an answer follows the stream's style, as everything said does: short, unless the user's request
+was for full sentences.
 """
 
 import re
@@ -79,8 +79,9 @@ def answer_where(place: str, full: bool) -> str:
 def parse_answer(kind: str, text: str):
     """What an answer says, comparable with `Question.meaning`; None when it says nothing definite.
 
-    By kind of question: "table" a frozenset of items, "holding" an item or "nothing", "gripper" and "event" an
-    event's meaning or "nothing", "count" an int, "check" a bool, "colour" a colour, "where" a place or "gripper".
+    By kind of question: "table" gives a frozenset of items, "holding" an item or "nothing", "gripper" and "event"
+    an event's meaning or "nothing", "count" an int, "check" a bool, "colour" a colour, "where" a place or
+    "gripper".
 
     Raises:
         ValueError: unknown kind of question.

@@ -56,8 +56,8 @@ def dialogue(tabletop: Tabletop, fps: float = 2.0, questions: bool = True, tail:
     """The conversation over `tabletop.frames(fps)`, as messages of the roles stream, user and assistant.
 
     A sentence follows the first frame that shows its event; a question follows the frame at its time and is
-    answered at once. With `tail` the frames after the last reply close the conversation, so that all frames are in it;
-    without, it ends with the last reply.
+    answered at once. With `tail` the frames after the last reply close the conversation, so that all frames
+    are in it; without, it ends with the last reply.
 
     Raises:
         ValueError: see `replies`.

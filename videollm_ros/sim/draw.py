@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the parts: items, the gripper, shadows and the background. RGB, drawn large and then averaged."""
+"""Pictures of the parts: items, gripper, shadows and background, in RGB, drawn large and then averaged."""
 
 from dataclasses import dataclass
 
@@ -130,7 +130,8 @@ def shadow_sprite(width: float, pixels: float) -> Sprite:
 
 
 def gripper_sprite(inner: float, size: float, pixels: float) -> Sprite:
-    """A two-finger gripper with its arm: `inner` is the width between the fingers, `size` the height of its item.
+    """A two-finger gripper with its arm: `inner` is the width between the fingers, `size` the height of its
+    item.
 
     Both are in frame units, for a frame side of `pixels`. Its foot is the foot of the item that it holds.
     """

@@ -18,8 +18,8 @@ def quiet_intervals(
 ) -> list[tuple[float, float]]:
     """The (start, stop) [s] of a stream in which there is nothing to say.
 
-    An event takes up the time from its onset to `tolerance` [s] after it. Intervals shorter than `at_least` [s]
-    are left out. An unasked utterance inside one of them is false.
+    An event takes up the time from its onset to `tolerance` [s] after it. Intervals shorter than `at_least`
+    [s] are left out. An unasked utterance inside one of them is false.
     """
     intervals, free_from = [], 0.0
     for event in sorted(events, key=lambda event: event.onset):

@@ -31,7 +31,7 @@ class Motion:
 
 @dataclass
 class Track:
-    """The motions of one thing in order; `initial` is where it stands before the first (None: out of view)."""
+    """The motions of one thing in order, `initial` is where it stands before the first (or None)."""
 
     initial: Point | None = None
     motions: list[Motion] = field(default_factory=list)

@@ -1,6 +1,7 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user says in a stream: a request to narrate in some style; questions about now, the past and how many.
+"""What a user says in a stream: a request to narrate in some style; questions about now, the past and how
+many.
 
 In most streams there is a request, usually at once. It is answered with what is on the table, and it sets the
 style of everything said from then on.
@@ -144,7 +145,7 @@ def _nameable(state: State, kind: str) -> list[Item]:
 
 
 def _item_to_check(rng: np.random.Generator, state: State) -> Item:
-    """As often one that is there as one that is not, which mostly shares a colour or a shape with one that is."""
+    """As often an item that is there as one that is not, which mostly shares a colour or a shape with one."""
     seen = state.visible
     if seen and rng.random() < 0.5:
         return seen[int(rng.integers(len(seen)))]

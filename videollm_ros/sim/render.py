@@ -24,7 +24,7 @@ def _noise(resolution: int) -> np.ndarray:
 
 
 class Camera:
-    """Looks at one script; pose, shake, light, its drift, noise and background differ from stream to stream."""
+    """Looks at one script. Its pose, shake, light, noise and background differ from stream to stream."""
 
     def __init__(self, script: Script, seed: int, resolution: int):
         rng = np.random.default_rng((seed, 2))

@@ -203,7 +203,7 @@ class Director:
         )
 
     def _new_item(self) -> Item:
-        """An item that is not to be seen now; often of a colour that is, so that counting a colour needs care."""
+        """An item that is not to be seen now, often of a colour that is, so that counting one takes care."""
         seen = self.state.visible
         items = [Item(c, s) for c in COLOURS for s in SHAPES if Item(c, s) not in seen]
         if seen and self.rng.random() < 0.25:

@@ -11,7 +11,7 @@ from .world import COLOURS, KINDS, SHAPES, Item
 
 
 def sentences() -> list[str]:
-    """Every request, question, event sentence and answer, each once; of the lists of items those of up to two."""
+    """Every request, question, event sentence and answer, each once; of lists of items those of up to two."""
     items = [Item(colour, shape) for colour in COLOURS for shape in SHAPES]
     said = [request for requests in REQUESTS.values() for request in requests]
     said += [event_text(kind, item, style) for kind in KINDS for item in items for style in (*STYLES, "past")]

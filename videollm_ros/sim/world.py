@@ -36,8 +36,8 @@ class Item:
 class Event:
     """Something that happened.
 
-    `time` [s] is when it is decided by eye: the item has landed, left the view or come to rest, or the gripper has
-    lifted it, or let it go and left. `onset` [s] is when the motion that leads there began.
+    `time` [s] is when it is decided by eye: the item has landed, left the view or come to rest, or the
+    gripper has lifted it, or let it go and left. `onset` [s] is when the motion that leads there began.
     """
 
     time: float
