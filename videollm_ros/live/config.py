@@ -44,7 +44,9 @@ class LiveConfig:
         if self.frame_token_pooled is not None:
             object.__setattr__(self, "frame_token_pooled", tuple(self.frame_token_pooled))
             if len(self.frame_token_pooled) != 2 or min(self.frame_token_pooled) < 1:
-                raise ValueError(f"frame_token_pooled is rows and columns, two integers >= 1: {self.frame_token_pooled}")
+                raise ValueError(
+                    f"frame_token_pooled is rows and columns, two integers >= 1: {self.frame_token_pooled}"
+                )
         if self.frame_num_tokens == 0:
             raise ValueError("a frame needs tokens: set frame_token_cls, frame_token_pooled or both")
         if self.frame_resolution < 1:

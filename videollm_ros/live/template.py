@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import takewhile
 
 from transformers import PreTrainedTokenizerBase
 
@@ -94,6 +95,8 @@ class DialogueTemplate:
         self.interval_ids: list[int] = interval
         self.silence_token_id: int = interval[0] if interval else self.eos_token_id
         self.close_stream_token_id: int = self._ids(_CLOSE_STREAM + _REPLY)[0]
+        openings = zip(self.before_frame(Turn.SYSTEM), self.before_answer(Turn.SYSTEM, "?"), strict=False)
+        self.num_system_tokens: int = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], openings))
 
     # Training: a whole dialogue at once.
 
@@ -149,7 +152,9 @@ class DialogueTemplate:
         Raises:
             ValueError: the query is empty.
         """
-        return self._opening(turn, Turn.USER, clean_user_text(query) + _BETWEEN[Turn.USER, Turn.ASSISTANT].rstrip(" "))
+        return self._opening(
+            turn, Turn.USER, clean_user_text(query) + _BETWEEN[Turn.USER, Turn.ASSISTANT].rstrip(" ")
+        )
 
     def _opening(self, turn: Turn, following: Turn, text: str = "") -> list[int]:
         between = _BETWEEN[turn, following]
@@ -220,7 +225,11 @@ class DialogueTemplate:
         return [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
 
     def _ids(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] if text else []
+        return (
+            self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            if text
+            else []
+        )
 
     def _tokenise(self, pieces: Sequence[_Piece]) -> list[tuple[int, bool]]:
         """Tokenise adjoining texts as one, since tokens may span them; a token belongs to where it starts."""

@@ -1,0 +1,52 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Moving rotated keys to other positions, exactly as if they had been computed there (RoPE, arXiv 2104.09864)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+
+class Rotary:
+    """The rotary embedding of a decoder.
+
+    Raises:
+        ValueError: the decoder has no rotary embedding, several, or one whose frequencies change with the length.
+    """
+
+    def __init__(self, llm: PreTrainedModel) -> None:
+        modules = [
+            module for module in llm.modules() if isinstance(getattr(module, "inv_freq", None), Tensor)
+        ]
+        name = type(llm).__name__
+        if len(modules) != 1:
+            raise ValueError(
+                f"{name} has {len(modules)} rotary embeddings; a bounded context needs a decoder with one for all layers"
+            )
+        rope_type = getattr(modules[0], "rope_type", "default")
+        if rope_type in ("dynamic", "longrope"):
+            raise ValueError(f"{name} has {rope_type} RoPE, whose kept keys cannot be moved to new positions")
+        self.inv_freq: Tensor = modules[0].inv_freq.float()  # [rotary_dim / 2]
+
+    @property
+    def device(self) -> torch.device:
+        return self.inv_freq.device
+
+    def between(self, old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine [L, rotary_dim] that take keys from positions `old` [L] to positions `new` [L]."""
+        # The decoder rounds its angles to float32; the difference of the rounded ones leaves no trace of the move.
+        angles = [(positions.float()[:, None] * self.inv_freq).double() for positions in (old, new)]
+        angle = angles[1] - angles[0]
+        angle = torch.cat((angle, angle), dim=-1)
+        return angle.cos().float(), angle.sin().float()
+
+    def rotate(self, keys: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotate keys [..., L, head_dim]; dimensions beyond the rotary ones stay."""
+        cos, sin = rotation
+        rotary_dim = cos.shape[-1]
+        turned = keys[..., :rotary_dim].float()
+        first, second = turned.chunk(2, dim=-1)
+        turned = turned * cos + torch.cat((-second, first), dim=-1) * sin
+        return torch.cat((turned.to(keys.dtype), keys[..., rotary_dim:]), dim=-1)

@@ -1,0 +1,389 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One stream: frames and queries in, decisions and utterances out (paper, section 3.4)."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from videollm_ros.live.cache import ContextLimits, Kind
+from videollm_ros.live.decoder import StreamDecoder
+from videollm_ros.live.events import FrameDecision, PartialReply, Utterance, decode_reply
+from videollm_ros.live.model import LiveModel
+from videollm_ros.live.template import Turn, clean_user_text
+
+MAX_FRAMES_PER_PASS = 32
+"""Waiting frames that are read in one forward; more gain nothing and cost memory."""
+
+_CLOSING_TOKENS = 4
+"""Room for what closes a reply and opens the next turn: `<eos>\\n[` and a token that was not fed yet."""
+
+MaySpeak = bool | Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A user's question and the stream time from which on it may be answered, in seconds."""
+
+    text: str
+    stamp: float
+    query_id: str = ""
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """What a stream holds now, for diagnostics."""
+
+    frames_read: int
+    queries_waiting: int
+    tokens: int
+    max_tokens: int
+    system_tokens: int
+    frame_tokens: int
+    text_tokens: int
+    oldest_frame_stamp: float | None
+    evictions: int
+    evicted_tokens: int
+
+
+class StreamSession:
+    """Watches one stream with a shared model. Belongs to one thread.
+
+    A query stamped before the next frame is answered before it. One stamped at or before a frame that has just been
+    read is answered right after it, in place of that frame's own decision.
+
+    Raises:
+        ValueError: a threshold outside [0, 1], or a context too small for the system prompt, a frame and a reply.
+    """
+
+    def __init__(
+        self,
+        model: LiveModel,
+        threshold: float = 0.725,
+        max_new_tokens: int = 100,
+        context: ContextLimits | None = None,
+    ) -> None:
+        """
+        Args:
+            threshold: theta; silence counts only when its probability is at least this (paper, section 3.4).
+            max_new_tokens: a reply that reaches this many tokens is closed and marked truncated.
+            context: how much the stream remembers.
+        """
+        self.model = model
+        self.template = model.template
+        self._decoder = StreamDecoder(model.llm, context or ContextLimits())
+        self._cache = self._decoder.cache
+        self._num_system_tokens = self.template.num_system_tokens
+        self.threshold = threshold
+        self.max_new_tokens = max_new_tokens
+        self._queries: list[Query] = []
+        self._turn = Turn.SYSTEM
+        self._unfed: list[int] = []  # the last token of a reply that was cut off
+        self._stamp: float | None = None
+        self._frames_read = 0
+        self._stop_reply = False
+
+    @property
+    def threshold(self) -> float:
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not 0 <= value <= 1:
+            raise ValueError(f"the threshold is a probability from 0 to 1: {value}")
+        self._threshold = value
+
+    @property
+    def max_new_tokens(self) -> int:
+        return self._max_new_tokens
+
+    @max_new_tokens.setter
+    def max_new_tokens(self, value: int) -> None:
+        if value < 1:
+            raise ValueError(f"max_new_tokens is at least 1: {value}")
+        if self._longest_query(value) < 1:
+            raise ValueError(
+                f"context.max_tokens {self._cache.max_tokens} is too small for replies of {value} tokens: "
+                f"two of them, the system prompt ({self._num_system_tokens} tokens) and a frame must fit"
+            )
+        self._max_new_tokens = value
+
+    # Queries.
+
+    def ask(self, text: str, stamp: float, query_id: str = "") -> None:
+        """Queue a query; it is answered when the stream reaches `stamp` (seconds).
+
+        Raises:
+            ValueError: the query is empty, its stamp is no number, or it is too long for the context.
+        """
+        query = Query(clean_user_text(text), _finite(stamp), query_id)
+        length = len(self.template.before_answer(Turn.ASSISTANT, query.text))
+        most = self._longest_query(self.max_new_tokens)
+        if length > most:
+            raise ValueError(f"the query has {length} tokens; with this context it may have {most}")
+        bisect.insort(self._queries, query, key=lambda other: other.stamp)
+
+    def withdraw(self, query_id: str) -> bool:
+        """Take queued queries back. Returns whether there was one."""
+        kept = [query for query in self._queries if query.query_id != query_id]
+        withdrawn = len(kept) < len(self._queries)
+        self._queries = kept
+        return withdrawn
+
+    def answer(self, stamp: float) -> Iterator[PartialReply | Utterance]:
+        """Answer the queries stamped at or before `stamp` now, without waiting for a frame."""
+        while self._queries and self._queries[0].stamp <= stamp:
+            yield from self._answer(self._queries.pop(0))
+
+    def stop_reply(self) -> None:
+        """Called between two events: close the reply in progress. Its utterance comes next, marked truncated."""
+        self._stop_reply = True
+
+    # Frames.
+
+    def observe(self, frame: Tensor | np.ndarray, stamp: float) -> list[Utterance]:
+        """Read one frame and say what it makes the model say.
+
+        Args:
+            frame: uint8 RGB [3, H, W] or [H, W, 3], any size.
+            stamp: seconds; never goes back within a stream.
+
+        Raises:
+            ValueError: a frame of another type, or a stamp that goes back.
+        """
+        return [event for event in self.stream(frame, stamp) if isinstance(event, Utterance)]
+
+    def observe_many(
+        self, frames: Tensor | np.ndarray | Sequence, stamps: Sequence[float]
+    ) -> list[Utterance]:
+        """Read frames that have been waiting: the same result as one by one, faster.
+
+        Args:
+            frames: T frames as for `observe`, all of one size, or a sequence of frames of different sizes.
+            stamps: T seconds.
+        """
+        if len(frames) != len(stamps):
+            raise ValueError(f"{len(frames)} frames but {len(stamps)} stamps")
+        utterances: list[Utterance] = []
+        for start in range(0, len(frames), MAX_FRAMES_PER_PASS):
+            stop = start + MAX_FRAMES_PER_PASS
+            chunk = frames[start:stop]
+            prepared = torch.stack([self.model.prepare(frame) for frame in chunk])
+            events = self.stream_embeds(self._embed(prepared), stamps[start:stop])
+            utterances += [event for event in events if isinstance(event, Utterance)]
+        return utterances
+
+    def stream(
+        self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True
+    ) -> Iterator[FrameDecision | PartialReply | Utterance]:
+        """Read one frame, an event per step: as `observe`, for those who want to see the reply grow."""
+        yield from self.stream_embeds(self._embed(self.model.prepare(frame)[None]), [stamp], may_speak)
+
+    def stream_embeds(
+        self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True
+    ) -> Iterator[FrameDecision | PartialReply | Utterance]:
+        """Read frames that are encoded already.
+
+        Silence is deterministic: what is fed after a silent frame is known before the frame is read. So waiting frames
+        are read in one forward as if all were silent, each decision is checked afterwards, and at the first that
+        speaks the cache is cut back to it.
+
+        Args:
+            embeds: decoder embeddings [T, n, d_model].
+            stamps: T seconds.
+            may_speak: whether a frame may lead to unasked speech; when not, its decision is silence. A function is
+                asked with the frame's stamp, in order, after the events of earlier frames were yielded.
+        """
+        self._check_stamps(stamps)
+        done = 0
+        while done < len(stamps):
+            yield from self._answer_before(stamps[done])
+            num_frames = self._frames_in_one_pass(stamps[done:])
+            speak, silent = self._read_frames(
+                embeds[done : done + num_frames], stamps[done : done + num_frames]
+            )
+            for index in range(num_frames):
+                stamp = self._stamp = stamps[done]
+                done += 1
+                self._frames_read += 1
+                asked = bool(self._queries) and self._queries[0].stamp <= stamp
+                allowed = may_speak(stamp) if callable(may_speak) else may_speak
+                speaks = allowed and not asked and not silent[index]
+                if asked or speaks:
+                    self._forget_last(num_frames - index - 1)
+                yield FrameDecision(stamp, speak[index], self.threshold, speaks)
+                if asked:
+                    yield from self.answer(stamp)
+                elif speaks:
+                    yield from self._reply(self.template.before_reply(), None, speak[index])
+                if asked or speaks:
+                    break
+
+    def reset(self) -> list[Query]:
+        """Forget the stream. Returns the queries that were still waiting, which are forgotten as well."""
+        waiting, self._queries = self._queries, []
+        self._cache.clear()
+        self._turn = Turn.SYSTEM
+        self._stamp = None
+        self._frames_read = 0
+        return waiting
+
+    @property
+    def state(self) -> StreamState:
+        cache = self._cache
+        return StreamState(
+            frames_read=self._frames_read,
+            queries_waiting=len(self._queries),
+            tokens=cache.length,
+            max_tokens=cache.max_tokens,
+            system_tokens=cache.tokens_of(Kind.SYSTEM),
+            frame_tokens=cache.tokens_of(Kind.FRAME),
+            text_tokens=cache.tokens_of(Kind.TEXT),
+            oldest_frame_stamp=cache.oldest_frame,
+            evictions=cache.evictions,
+            evicted_tokens=cache.evicted_tokens,
+        )
+
+    # Reading frames.
+
+    @torch.inference_mode()
+    def _embed(self, prepared: Tensor) -> Tensor:
+        return self.model.embed(self.model.encode(prepared))
+
+    @torch.inference_mode()
+    def _read_frames(self, embeds: Tensor, stamps: Sequence[float]) -> tuple[list[float], list[bool]]:
+        """Read frames [K, n, d] as if each were followed by silence; returns p(speak) and whether it is silence."""
+        opening = self._unfed + self.template.before_frame(self._turn)
+        interval = self._embed_ids(self.template.interval_ids)
+        pieces = [self._embed_ids(opening)]
+        for frame in embeds:
+            pieces += [frame, interval]
+        if len(interval):
+            pieces.pop()
+        num_tokens, step = embeds.shape[1], embeds.shape[1] + len(interval)
+        last_tokens = len(opening) + num_tokens - 1 + step * torch.arange(len(embeds), device=embeds.device)
+        logits = self._decoder.read(torch.cat(pieces), at=last_tokens)
+
+        self._wrote(opening)
+        for index, stamp in enumerate(stamps):
+            if index:
+                self._cache.extend(len(interval))
+            self._cache.append(Kind.FRAME, num_tokens, stamp)
+        self._turn = Turn.STREAM
+
+        silence = logits.softmax(-1)[:, self.template.silence_token_id]
+        silent = (silence >= self.threshold) & (logits.argmax(-1) == self.template.silence_token_id)
+        speak_probability, silent = torch.stack(
+            (1 - silence, silent.float())
+        ).tolist()  # one copy to the host
+        return speak_probability, [bool(value) for value in silent]
+
+    def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
+        """How many of the next frames can be read before a query is due or the cache is full."""
+        num_frames = 0
+        for stamp in stamps[:MAX_FRAMES_PER_PASS]:
+            if num_frames and self._queries and self._queries[0].stamp < stamp:
+                break
+            num_frames += 1
+            if self._queries and self._queries[0].stamp <= stamp:
+                break
+        num_tokens = self.model.config.frame_num_tokens
+        first = len(self._unfed) + len(self.template.before_frame(self._turn)) + num_tokens
+        self._cache.make_room(first, now=stamps[0])
+        fitting = 1 + (self._cache.room - first) // (num_tokens + len(self.template.interval_ids))
+        return min(num_frames, fitting)
+
+    def _forget_last(self, num_frames: int) -> None:
+        """Cut the newest frames off, and the interval that followed the frame before them."""
+        if num_frames:
+            self._cache.drop_last(num_frames, last_length=self.model.config.frame_num_tokens)
+
+    def _check_stamps(self, stamps: Sequence[float]) -> None:
+        last = -math.inf if self._stamp is None else self._stamp
+        for stamp in stamps:
+            if _finite(stamp) < last:
+                raise ValueError(
+                    f"the stamp {stamp} s lies before {last} s, which was read already; reset the stream"
+                )
+            last = stamp
+
+    # Replies.
+
+    def _answer_before(self, stamp: float) -> Iterator[PartialReply | Utterance]:
+        while self._queries and self._queries[0].stamp < stamp:
+            yield from self._answer(self._queries.pop(0))
+
+    def _answer(self, query: Query) -> Iterator[PartialReply | Utterance]:
+        yield from self._reply(self.template.before_answer(self._turn, query.text), query, 1.0)
+
+    def _reply(
+        self, prompt_ids: list[int], query: Query | None, speak_probability: float
+    ) -> Iterator[PartialReply | Utterance]:
+        """Decode a reply greedily. However it ends, the turn is closed and the stream can go on."""
+        stamp = self._stamp if self._stamp is not None else query.stamp
+        text, query_id = (query.text, query.query_id) if query else (None, "")
+        token_ids: list[int] = []
+        truncated = self._stop_reply = False
+        prompt_ids = self._unfed + prompt_ids
+        self._cache.make_room(len(prompt_ids) + self.max_new_tokens + _CLOSING_TOKENS, now=stamp)
+        next_token = self._read_ids(prompt_ids)
+        self._open_text_segment(prompt_ids, stamp)
+        try:
+            while next_token != self.template.eos_token_id:
+                token_ids.append(next_token)
+                self._unfed = [next_token]
+                yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
+                if self._stop_reply or len(token_ids) >= self.max_new_tokens:
+                    truncated = True
+                    break
+                next_token = self._read_ids(self._unfed)
+                self._wrote(self._unfed)
+        finally:
+            self._turn = Turn.ASSISTANT
+        reply = decode_reply(self.model.tokenizer, token_ids)
+        yield Utterance(reply, stamp, text, speak_probability, tuple(token_ids), truncated, query_id)
+
+    def _open_text_segment(self, prompt_ids: list[int], stamp: float) -> None:
+        if self._turn is Turn.SYSTEM:
+            system = self._num_system_tokens
+            self._cache.append(Kind.SYSTEM, system, stamp)
+            self._cache.append(Kind.TEXT, len(prompt_ids) - system, stamp)
+        else:
+            self._cache.append(Kind.TEXT, len(prompt_ids), stamp)
+        self._unfed = []
+
+    def _read_ids(self, token_ids: list[int]) -> int:
+        """Feed tokens; returns the most likely next one. The caller says what segment they belong to."""
+        return int(self._decoder.read(self._embed_ids(token_ids))[-1].argmax())
+
+    # Tokens.
+
+    def _wrote(self, token_ids: list[int]) -> None:
+        """Tokens ahead of a frame or inside a reply belong to what stands before them."""
+        if self._turn is Turn.SYSTEM and not self._cache.segments:
+            self._cache.append(Kind.SYSTEM, len(token_ids), -math.inf)
+        else:
+            self._cache.extend(len(token_ids))
+        self._unfed = []
+
+    @torch.inference_mode()
+    def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
+        return self.model.embed_ids(torch.tensor(token_ids, dtype=torch.long, device=self.model.device))
+
+    def _longest_query(self, max_new_tokens: int) -> int:
+        """So long that it fits with its answer beside the newest exchange, which eviction leaves alone."""
+        fixed = self._num_system_tokens + self.model.config.frame_num_tokens + _CLOSING_TOKENS
+        return (self._cache.max_tokens - fixed) // 2 - max_new_tokens - _CLOSING_TOKENS
+
+
+def _finite(stamp: float) -> float:
+    if not math.isfinite(stamp):
+        raise ValueError(f"a stamp is a time in seconds: {stamp}")
+    return stamp
