@@ -78,9 +78,7 @@ class StreamCache:
         ValueError: `max_tokens` lies beyond the decoder's trained range.
     """
 
-    def __init__(
-        self, config: PreTrainedConfig, limits: ContextLimits, rotary: Rotary, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, config: PreTrainedConfig, limits: ContextLimits, rotary: Rotary, dtype: torch.dtype) -> None:
         longest = trained_range(config)
         self.max_tokens = limits.max_tokens or min(longest, DEFAULT_MAX_TOKENS)
         if self.max_tokens > longest:

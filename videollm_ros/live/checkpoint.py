@@ -74,9 +74,7 @@ def load(
         elif (folder / CONFIG_NAME).exists():
             model = _load_self_contained(folder, llm, vision, dtype)
         else:
-            raise CheckpointError(
-                f"{folder} has neither {_ADAPTER_CONFIG} nor {CONFIG_NAME}: it is no LIVE checkpoint"
-            )
+            raise CheckpointError(f"{folder} has neither {_ADAPTER_CONFIG} nor {CONFIG_NAME}: it is no LIVE checkpoint")
     except CheckpointError:
         raise
     except ValueError as error:
@@ -116,9 +114,7 @@ def _load_self_contained(
     return LiveModel(config, VisionEncoder(tower, config), connector, decoder, tokenizer)
 
 
-def _load_adapter(
-    folder: Path, llm: str | Path | None, vision: str | Path | None, dtype: torch.dtype
-) -> LiveModel:
+def _load_adapter(folder: Path, llm: str | Path | None, vision: str | Path | None, dtype: torch.dtype) -> LiveModel:
     # PEFT is needed for adapters only; a self-contained checkpoint runs without it.
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
@@ -168,9 +164,7 @@ def load_vision_tower(source: str | Path, dtype: torch.dtype) -> PreTrainedModel
             raise CheckpointError(
                 f"the vision tower {source} is a {config.model_type}; expected one of {', '.join(VISION_MODELS)}"
             )
-        return _load_weights(
-            VISION_MODELS[config.model_type], "vision tower", source, config=config, dtype=dtype
-        )
+        return _load_weights(VISION_MODELS[config.model_type], "vision tower", source, config=config, dtype=dtype)
 
 
 def load_llm(source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
@@ -219,9 +213,7 @@ def _resolve_folder(checkpoint: str | Path) -> Path:
     except HFValidationError as error:
         raise CheckpointError(f"{checkpoint} is neither a folder nor a hub id") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(
-            f"{checkpoint} is no folder, and the hub does not have it for us: {error}"
-        ) from error
+        raise CheckpointError(f"{checkpoint} is no folder, and the hub does not have it for us: {error}") from error
 
 
 def _beside(folder: Path, source: str | Path) -> Path | str:
@@ -232,9 +224,7 @@ def _beside(folder: Path, source: str | Path) -> Path | str:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.exists():
-        raise CheckpointError(
-            f"{path} is missing; weights are read from safetensors only, never from pickles"
-        )
+        raise CheckpointError(f"{path} is missing; weights are read from safetensors only, never from pickles")
     try:
         return load_file(path)
     except SafetensorError as error:
@@ -247,9 +237,7 @@ def _check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], p
             raise CheckpointError(f"{path} lacks the tensor {name} of shape {list(tensor.shape)}")
     for name, tensor in found.items():
         if name not in expected:
-            raise CheckpointError(
-                f"{path} has the tensor {name} {list(tensor.shape)}, which the base model has not"
-            )
+            raise CheckpointError(f"{path} has the tensor {name} {list(tensor.shape)}, which the base model has not")
         if tensor.shape != expected[name].shape:
             raise CheckpointError(
                 f"{path}: the tensor {name} has shape {list(tensor.shape)}, "

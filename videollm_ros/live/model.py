@@ -164,9 +164,7 @@ class LiveModel(nn.Module):
         position_ids = None
         if attention_mask is not None:
             position_ids = (attention_mask.cumsum(-1) - 1).clamp_(min=0)
-        logits = self.llm(
-            inputs_embeds=embeds, attention_mask=attention_mask, position_ids=position_ids
-        ).logits
+        logits = self.llm(inputs_embeds=embeds, attention_mask=attention_mask, position_ids=position_ids).logits
         loss = None
         if labels is not None:
             loss = stream_loss(logits, labels, is_frame, self.config.stream_loss_weight)

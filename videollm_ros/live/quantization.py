@@ -32,6 +32,4 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         "int4": torchao.Int4WeightOnlyConfig,
         "fp8": torchao.Float8WeightOnlyConfig,
     }[quantization]
-    torchao.quantize_(
-        llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear)
-    )
+    torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))

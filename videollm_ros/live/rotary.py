@@ -17,9 +17,7 @@ class Rotary:
     """
 
     def __init__(self, llm: PreTrainedModel) -> None:
-        modules = [
-            module for module in llm.modules() if isinstance(getattr(module, "inv_freq", None), Tensor)
-        ]
+        modules = [module for module in llm.modules() if isinstance(getattr(module, "inv_freq", None), Tensor)]
         name = type(llm).__name__
         if len(modules) != 1:
             raise ValueError(

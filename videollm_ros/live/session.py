@@ -160,9 +160,7 @@ class StreamSession:
         """
         return [event for event in self.stream(frame, stamp) if isinstance(event, Utterance)]
 
-    def observe_many(
-        self, frames: Tensor | np.ndarray | Sequence, stamps: Sequence[float]
-    ) -> list[Utterance]:
+    def observe_many(self, frames: Tensor | np.ndarray | Sequence, stamps: Sequence[float]) -> list[Utterance]:
         """Read frames that have been waiting: the same result as one by one, faster.
 
         Args:
@@ -206,9 +204,7 @@ class StreamSession:
         while done < len(stamps):
             yield from self._answer_before(stamps[done])
             num_frames = self._frames_in_one_pass(stamps[done:])
-            speak, silent = self._read_frames(
-                embeds[done : done + num_frames], stamps[done : done + num_frames]
-            )
+            speak, silent = self._read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
             for index in range(num_frames):
                 stamp = self._stamp = stamps[done]
                 done += 1
@@ -280,9 +276,7 @@ class StreamSession:
 
         silence = logits.softmax(-1)[:, self.template.silence_token_id]
         silent = (silence >= self.threshold) & (logits.argmax(-1) == self.template.silence_token_id)
-        speak_probability, silent = torch.stack(
-            (1 - silence, silent.float())
-        ).tolist()  # one copy to the host
+        speak_probability, silent = torch.stack((1 - silence, silent.float())).tolist()  # one copy to the host
         return speak_probability, [bool(value) for value in silent]
 
     def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
@@ -309,9 +303,7 @@ class StreamSession:
         last = -math.inf if self._stamp is None else self._stamp
         for stamp in stamps:
             if _finite(stamp) < last:
-                raise ValueError(
-                    f"the stamp {stamp} s lies before {last} s, which was read already; reset the stream"
-                )
+                raise ValueError(f"the stamp {stamp} s lies before {last} s, which was read already; reset the stream")
             last = stamp
 
     # Replies.

@@ -152,9 +152,7 @@ class DialogueTemplate:
         Raises:
             ValueError: the query is empty.
         """
-        return self._opening(
-            turn, Turn.USER, clean_user_text(query) + _BETWEEN[Turn.USER, Turn.ASSISTANT].rstrip(" ")
-        )
+        return self._opening(turn, Turn.USER, clean_user_text(query) + _BETWEEN[Turn.USER, Turn.ASSISTANT].rstrip(" "))
 
     def _opening(self, turn: Turn, following: Turn, text: str = "") -> list[int]:
         between = _BETWEEN[turn, following]
@@ -225,11 +223,7 @@ class DialogueTemplate:
         return [] if self.tokenizer.bos_token_id is None else [self.tokenizer.bos_token_id]
 
     def _ids(self, text: str) -> list[int]:
-        return (
-            self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-            if text
-            else []
-        )
+        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] if text else []
 
     def _tokenise(self, pieces: Sequence[_Piece]) -> list[tuple[int, bool]]:
         """Tokenise adjoining texts as one, since tokens may span them; a token belongs to where it starts."""
@@ -237,9 +231,7 @@ class DialogueTemplate:
         if not text:
             return []
         starts_learned = [piece.learned for piece in pieces for _ in piece.text]
-        encoded = self.tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
-        )
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
         return [
             (token_id, starts_learned[start])
             for token_id, (start, _) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)

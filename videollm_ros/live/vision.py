@@ -42,9 +42,7 @@ def letterbox(frames: Tensor, resolution: int) -> Tensor:
     if (new_height, new_width) != (height, width):
         # The CPU resizes bytes directly; CUDA knows floats only.
         pixels = frames if frames.device.type == "cpu" else frames.float()
-        pixels = F.interpolate(
-            pixels, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False
-        )
+        pixels = F.interpolate(pixels, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False)
         frames = pixels if pixels.dtype == torch.uint8 else pixels.round_().clamp_(0, 255).to(torch.uint8)
     left, top = (resolution - new_width) // 2, (resolution - new_height) // 2
     return F.pad(frames, (left, resolution - new_width - left, top, resolution - new_height - top))
@@ -72,9 +70,7 @@ class VisionEncoder(nn.Module):
         mean, std, self._num_prefix_tokens = _FAMILIES[family]
         # One multiplication and addition instead of three steps over every pixel: (x / 255 - mean) / std.
         self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
-        self.register_buffer(
-            "shift", -(torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1), persistent=False
-        )
+        self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1), persistent=False)
 
     @property
     def hidden_size(self) -> int:
