@@ -79,9 +79,9 @@ def answer_where(place: str, full: bool) -> str:
 def parse_answer(kind: str, text: str):
     """What an answer says, comparable with `Question.meaning`; None when it says nothing definite.
 
-    By kind of question: "table" gives a frozenset of items, "holding" an item or "nothing", "gripper" and "event"
-    an event's meaning or "nothing", "count" an int, "check" a bool, "colour" a colour, "where" a place or
-    "gripper".
+    By kind of question: "table" gives a frozenset of items, "holding" an item or "nothing", "gripper" and
+    "event" an event's meaning or "nothing", "count" an int, "check" a bool, "colour" a colour, "where" a
+    place or "gripper".
 
     Raises:
         ValueError: unknown kind of question.

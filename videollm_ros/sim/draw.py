@@ -70,11 +70,11 @@ def _rgba(colour, alpha: float) -> tuple[float, ...]:
     return (*(float(part) for part in colour), float(alpha))
 
 
-def item_sprite(shape: str, rgb: tuple[int, int, int], pixels: float) -> Sprite:
+def item_sprite(shape: str, rgb: np.ndarray, pixels: float) -> Sprite:
     """An item of height `pixels`, its foot in the middle of its lower edge."""
     w = WIDTHS[shape]
     pen = Pen(w, 1.0, pixels)
-    base = np.clip(np.array(rgb, np.float32), 0, 255)
+    base = np.clip(rgb, 0, 255).astype(np.float32)
     light, dark, edge = base + (255 - base) * 0.45, base * 0.62, base * 0.4
     if shape == "cube":
         pen.polygon([(0, 0.22), (0.24, 0), (w, 0), (w, 0.76), (w - 0.24, 1), (0, 1)], edge)
@@ -87,9 +87,7 @@ def item_sprite(shape: str, rgb: tuple[int, int, int], pixels: float) -> Sprite:
         pen.ellipse(w / 2 - 0.03, 0.97 - w / 2, w / 2 - 0.08, w / 2 - 0.08, base)
         pen.ellipse(w * 0.36, 1 - w * 0.66, 0.1, 0.1, light)
     elif shape == "bottle":
-        pen.polygon(
-            [(0.13, 0.12), (0.37, 0.12), (0.37, 0.3), (w, 0.46), (w, 1), (0, 1), (0, 0.46), (0.13, 0.3)], edge
-        )
+        pen.polygon([(0.13, 0.12), (0.37, 0.12), (0.37, 0.3), (w, 0.46), (w, 1), (0, 1), (0, 0.46), (0.13, 0.3)], edge)
         pen.polygon(
             [
                 (0.165, 0.12),
@@ -130,8 +128,7 @@ def shadow_sprite(width: float, pixels: float) -> Sprite:
 
 
 def gripper_sprite(inner: float, size: float, pixels: float) -> Sprite:
-    """A two-finger gripper with its arm: `inner` is the width between the fingers, `size` the height of its
-    item.
+    """A two-finger gripper with its arm, `inner` wide between the fingers, for an item of height `size`.
 
     Both are in frame units, for a frame side of `pixels`. Its foot is the foot of the item that it holds.
     """
@@ -142,9 +139,7 @@ def gripper_sprite(inner: float, size: float, pixels: float) -> Sprite:
     left, right, middle = w / 2 - inner / 2 - finger, w / 2 + inner / 2 + finger, w / 2
     pen = Pen(w, reach, pixels)
     steel, dark, joint = (96, 100, 108), (40, 42, 48), (24, 24, 28)
-    pen.polygon(
-        [(middle - arm / 2, 0), (middle + arm / 2, 0), (middle + arm / 2, top), (middle - arm / 2, top)], dark
-    )
+    pen.polygon([(middle - arm / 2, 0), (middle + arm / 2, 0), (middle + arm / 2, top), (middle - arm / 2, top)], dark)
     pen.polygon([(middle - 0.02, 0), (middle + 0.015, 0), (middle + 0.015, top), (middle - 0.02, top)], steel)
     pen.polygon([(left, top), (right, top), (right, top + palm), (left, top + palm)], joint)
     for inside, outside in ((left + finger, left), (right - finger, right)):
@@ -179,13 +174,9 @@ def background(rng: np.random.Generator, resolution: int) -> np.ndarray:
     image[horizon : horizon + max(side // 48, 1)] *= 0.7  # the edge of the table
     if rng.random() < 0.6:  # something flat on the wall
         x, y = rng.uniform(0, 0.7, 2) * (side, side * 0.4)
-        patch = image[
-            int(y) : int(y + side * rng.uniform(0.1, 0.25)), int(x) : int(x + side * rng.uniform(0.1, 0.3))
-        ]
+        patch = image[int(y) : int(y + side * rng.uniform(0.1, 0.25)), int(x) : int(x + side * rng.uniform(0.1, 0.3))]
         patch *= rng.uniform(0.82, 1.12)
-    spots = cv2.resize(
-        rng.normal(0, 5, (8, 8, 1)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC
-    )
+    spots = cv2.resize(rng.normal(0, 5, (8, 8, 1)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     return np.clip(image + spots[..., None], 0, 255).astype(np.uint8)
 
 

@@ -31,8 +31,6 @@ def quiet_intervals(
     return [(start, stop) for start, stop in intervals if stop - start >= at_least]
 
 
-def quiet_minutes(
-    events: Sequence[Event], seconds: float, tolerance: float = 1.0, at_least: float = 0.0
-) -> float:
+def quiet_minutes(events: Sequence[Event], seconds: float, tolerance: float = 1.0, at_least: float = 0.0) -> float:
     """How long there is nothing to say, in minutes: the sum of `quiet_intervals`."""
     return sum(stop - start for start, stop in quiet_intervals(events, seconds, tolerance, at_least)) / 60

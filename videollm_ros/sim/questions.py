@@ -1,7 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a user says in a stream: a request to narrate in some style; questions about now, the past and how
-many.
+"""What a user says in a stream: a request to narrate in some style, and questions about now and the past.
 
 In most streams there is a request, usually at once. It is answered with what is on the table, and it sets the
 style of everything said from then on.
@@ -21,7 +20,7 @@ NO_REQUEST, LATE_REQUEST = (
     0.25,
     0.2,
 )  # shares of streams without a request, and with one that comes later than at once
-STYLE_SHARES = {"plain": 0.4, "brief": 0.2, "full": 0.2, "viewer": 0.2}
+STYLE_SHARES = {"plain": 0.31, "brief": 0.23, "full": 0.23, "viewer": 0.23}
 LATEST_REQUEST = 20.0  # seconds
 SPACING = 4.0  # seconds between two questions, at least
 EVERY = 9.0  # seconds of stream per question, on average, at most
@@ -83,11 +82,7 @@ def write_questions(script: Script, seed: int) -> list[Question]:
 def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Question | None:
     chance = rng.random()
     style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
-    time = (
-        float(rng.choice([time for time in times if time <= LATEST_REQUEST]))
-        if chance < LATE_REQUEST
-        else 0.0
-    )
+    time = float(rng.choice([time for time in times if time <= LATEST_REQUEST])) if chance < LATE_REQUEST else 0.0
     if chance > 1 - NO_REQUEST:
         return None
     items = script.state(time).on_table
@@ -110,9 +105,7 @@ def _question(rng: np.random.Generator, script: Script, time: float, full: bool)
         meaning = frozenset(state.on_table)
         return question("What is on the table?", meaning, answers.answer_table, state.on_table)
     if kind == "holding":
-        return question(
-            "What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held
-        )
+        return question("What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held)
     if kind == "gripper":
         last = _last([event for event in past if event.kind in ("pick", "put")])
         return question("What did the gripper do last?", _meaning(last), answers.answer_last, last)

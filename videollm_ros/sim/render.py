@@ -7,12 +7,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .draw import OPEN_WIDTH, WIDTHS, background, gripper_sprite, item_sprite, shadow_sprite
+from .draw import OPEN_WIDTH, WIDTHS, Sprite, background, gripper_sprite, item_sprite, shadow_sprite
 from .script import TABLE_Y, Actor, Script
 from .world import COLOURS
 
 NOISE_PICTURES = 32
 NOISE_SIGMA = 24.0  # of the stored noise, grey levels
+OPEN_SIZE = 0.28  # height of the item that the open gripper is ready for
+SPRITES_KEPT = 32
 
 
 @lru_cache(maxsize=4)
@@ -30,14 +32,17 @@ class Camera:
         rng = np.random.default_rng((seed, 2))
         self.script, self.resolution = script, resolution
         self._background = background(rng, resolution)
-        self._sprites: dict[int, tuple] = {}
+        self._enters = np.array([actor.enters for actor in script.actors])
+        self._leaves = np.array([actor.leaves for actor in script.actors])
+        self._sprites: dict[tuple, Sprite] = {}
         self._composed: tuple | None = None
         self._zoom, self._tilt = rng.uniform(0.98, 1.03), rng.uniform(-1.2, 1.2)
         self._shift = rng.uniform(-0.01, 0.01, 2)
         self._shake = rng.uniform(0.0, 0.006) * rng.uniform(0.5, 1.0, 4)
         self._rhythm, self._phase = rng.uniform(0.4, 5.0, 6), rng.uniform(0, 2 * np.pi, 6)
         self._gain, self._flicker = rng.uniform(0.82, 1.12), rng.uniform(0.0, 0.06, 2)
-        self._warmth = rng.uniform(-0.05, 0.05)
+        warmth = rng.uniform(-0.05, 0.05)
+        self._tone = np.array((1 + warmth, 1.0, 1 - warmth), np.float32)
         self._noise_share = rng.uniform(1.5, 7.0) / NOISE_SIGMA
         self._noise_order = int(rng.integers(1 << 30))
 
@@ -56,46 +61,41 @@ class Camera:
         return cv2.addWeighted(seen, gain, noise, self._noise_share, -128 * self._noise_share)
 
     def _compose(self, time: float) -> np.ndarray:
-        """The scene before camera, light and noise; kept as long as nothing moves."""
-        script = self.script
-        hand = script.gripper.at(time)
-        placed = [(actor, spot) for actor in script.actors if (spot := actor.track.at(time))]
-        holding = (
-            next((actor for start, stop, actor in script.grips if start <= time < stop), None)
-            if hand
-            else None
-        )
+        """The scene before pose, light and noise; kept as long as nothing moves."""
+        hand = self.script.gripper.at(time)
+        seen = [self.script.actors[i] for i in np.flatnonzero((self._enters <= time) & (time < self._leaves))]
+        placed = [(actor, actor.track.at(time)) for actor in seen]
+        holding = self.script.holding(time) if hand else None
         key = (tuple((id(actor), spot) for actor, spot in placed), hand, id(holding))
         if self._composed and self._composed[0] == key:
             return self._composed[1]
         image, side = self._background.copy(), self.resolution
         for actor, (x, y) in placed:
             if y > TABLE_Y - 0.04:
-                self._parts(actor)[1].paste(image, x * side, y * side)
+                self._sprite("shadow", actor).paste(image, x * side, y * side)
         for actor, (x, y) in placed:
-            self._parts(actor)[0].paste(image, x * side, y * side)
+            self._sprite("item", actor).paste(image, x * side, y * side)
         if hand:
-            self._hand(holding).paste(image, hand[0] * side, hand[1] * side)
-        warmth = np.array((1 + self._warmth, 1.0, 1 - self._warmth), np.float32)
-        image = np.clip(image * warmth, 0, 255).astype(np.uint8)
+            self._sprite("gripper", holding).paste(image, hand[0] * side, hand[1] * side)
+        image = np.clip(image * self._tone, 0, 255).astype(np.uint8)
         self._composed = (key, image)
         return image
 
-    def _parts(self, actor: Actor) -> tuple:
-        if id(actor) not in self._sprites:
-            rgb = tuple(np.add(COLOURS[actor.item.colour], actor.tint))
-            pixels = actor.size * self.resolution
-            width = WIDTHS[actor.item.shape]
-            self._sprites[id(actor)] = (
-                item_sprite(actor.item.shape, rgb, pixels),
-                shadow_sprite(width, pixels),
-            )
-        return self._sprites[id(actor)]
-
-    def _hand(self, holding: Actor | None):
-        key = ("hand", id(holding))
+    def _sprite(self, part: str, actor: Actor | None) -> Sprite:
+        """The picture of an actor, its shadow, or the gripper around it; a few are kept."""
+        key = (part, id(actor))
         if key not in self._sprites:
-            size = holding.size if holding else 0.28
-            inner = size * WIDTHS[holding.item.shape] if holding else OPEN_WIDTH
-            self._sprites[key] = gripper_sprite(inner, size, self.resolution)
+            if len(self._sprites) >= SPRITES_KEPT:
+                self._sprites.pop(next(iter(self._sprites)))
+            self._sprites[key] = self._draw(part, actor)
         return self._sprites[key]
+
+    def _draw(self, part: str, actor: Actor | None) -> Sprite:
+        if actor is None:
+            return gripper_sprite(OPEN_WIDTH, OPEN_SIZE, self.resolution)
+        width, pixels = WIDTHS[actor.item.shape], actor.size * self.resolution
+        if part == "gripper":
+            return gripper_sprite(actor.size * width, actor.size, self.resolution)
+        if part == "shadow":
+            return shadow_sprite(width, pixels)
+        return item_sprite(actor.item.shape, np.add(COLOURS[actor.item.colour], actor.tint), pixels)

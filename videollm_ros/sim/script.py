@@ -14,30 +14,27 @@ from .world import COLOURS, KINDS, MAX_ITEMS, PLACES, SHAPES, Event, Item, State
 TABLE_Y = 0.91  # y of the foot of a standing item
 HELD_Y = 0.38  # y of the foot of a held item
 ABOVE_Y = -0.06  # y of the foot of an item, or of the gripper's hold, that is out of view
-FALL, LEAVE, SLIDE, REACH, CLOSE, LIFT, CARRY, LOWER, RETREAT = (
-    0.3,
-    0.3,
-    0.4,
-    0.5,
-    0.15,
-    0.35,
-    0.6,
-    0.4,
-    0.35,
-)  # s
+FALL, LEAVE, SLIDE = 0.3, 0.3, 0.4  # seconds that motions take
+REACH, CLOSE, LIFT = 0.5, 0.15, 0.35
+CARRY, STEADY, LOWER, OPEN, RETREAT = 0.6, 0.1, 0.4, 0.1, 0.35
 PAUSE = (2.2, 5.5)  # seconds from an event to the onset of the next
-QUIET = (10.0, 16.0)  # the same, now and then
+QUIET = (11.0, 16.0)  # the same, now and then
 TAIL = 1.2  # seconds between the last event and the end, so that its frame exists at 1 FPS and above
 
 
 @dataclass
 class Actor:
-    """One item from its appearance to its removal; `tint` is added to its colour, `size` is its height."""
+    """One item from its appearance to its removal, in the view from `enters` to `leaves` [s].
+
+    `tint` is added to its colour; `size` is its height.
+    """
 
     item: Item
     size: float
     tint: tuple[int, int, int]
     track: Track
+    enters: float
+    leaves: float = float("inf")
 
 
 @dataclass
@@ -54,6 +51,11 @@ class Script:
     def state(self, time: float) -> State:
         """What is to be seen at `time` [s], by the events decided until then."""
         return self.states[max(bisect_right(self.states, time, key=lambda entry: entry[0]) - 1, 0)][1]
+
+    def holding(self, time: float) -> Actor | None:
+        """What the gripper is closed around at `time` [s]."""
+        index = bisect_right(self.grips, time, key=lambda grip: grip[0]) - 1
+        return self.grips[index][2] if index >= 0 and time < self.grips[index][1] else None
 
 
 class Director:
@@ -76,17 +78,17 @@ class Director:
     def write(self) -> Script:
         for _ in range(self.rng.choice(3, p=(0.4, 0.4, 0.2))):
             place, item = self._any(self._free()), self._new_item()
-            self._enter(item, self._spot(place))
+            self._enter(item, 0.0, self._spot(place))
             self.state = self.state.put(place, item)
         self.script.states.append((0.0, self.state))
-        time, until_quiet = 0.0, int(self.rng.integers(0, 4))
+        time, until_quiet = 0.0, int(self.rng.integers(0, 3))
         while True:
             if until_quiet == 0:
                 onset, until_quiet = time + self.rng.uniform(*QUIET), int(self.rng.integers(2, 6))
             else:
                 onset, until_quiet = time + self.rng.uniform(*PAUSE), until_quiet - 1
             onset = round(float(onset), 3)
-            if onset + CARRY + LOWER + RETREAT + TAIL > self.script.seconds:
+            if onset + CARRY + LOWER + OPEN + RETREAT + TAIL > self.script.seconds:
                 return self.script
             kind = self._choose_kind()
             time, item = self._play[kind](onset)
@@ -113,11 +115,7 @@ class Director:
 
     def _landing(self) -> list[str]:
         """Free places with nothing above them."""
-        return (
-            [place for place in self._free() if place != self.column]
-            if len(self.state.visible) < MAX_ITEMS
-            else []
-        )
+        return [place for place in self._free() if place != self.column] if len(self.state.visible) < MAX_ITEMS else []
 
     def _within_reach(self) -> list[Item]:
         """Standing items with nothing above them."""
@@ -140,16 +138,15 @@ class Director:
     def _appear(self, onset: float) -> tuple[float, Item]:
         place, item, stop = self._any(self._landing()), self._new_item(), round(onset + FALL, 3)
         spot = self._spot(place)
-        actor = self._enter(item, None)
-        actor.track.add(onset, stop, (spot[0], ABOVE_Y), spot)
+        self._enter(item, onset).track.add(onset, stop, (spot[0], ABOVE_Y), spot)
         self.state = self.state.put(place, item)
         return stop, item
 
     def _remove(self, onset: float) -> tuple[float, Item]:
         item, stop = self._any(self._within_reach()), round(onset + LEAVE, 3)
-        track = self.cast.pop(item).track
-        spot = track.at(onset)
-        track.add(onset, stop, spot, (spot[0], ABOVE_Y), leaves=True)
+        actor = self.cast.pop(item)
+        actor.leaves, spot = stop, actor.track.at(onset)
+        actor.track.add(onset, stop, spot, (spot[0], ABOVE_Y))
         self.state = self.state.without(item)
         return stop, item
 
@@ -180,13 +177,13 @@ class Director:
         actor, hand = self.cast[item], self.script.gripper
         held, spot = actor.track.at(onset), self._spot(place)
         above = (spot[0], held[1])
-        lower = onset + (CARRY if place != self.column else 0.1)
+        lower = onset + (CARRY if place != self.column else STEADY)
         opened = lower + LOWER
-        stop = round(opened + 0.1 + RETREAT, 3)
+        stop = round(opened + OPEN + RETREAT, 3)
         for track in (hand, actor.track):
             track.add(onset, lower, held, above, smooth=True)
             track.add(lower, opened, above, spot, smooth=True)
-        hand.add(opened + 0.1, stop, spot, (spot[0], ABOVE_Y), leaves=True)
+        hand.add(opened + OPEN, stop, spot, (spot[0], ABOVE_Y), leaves=True)
         self.script.grips[-1] = (self.script.grips[-1][0], opened, actor)
         self.column = None
         self.state = self.state.put(place, item)
@@ -198,9 +195,7 @@ class Director:
         return options[int(self.rng.integers(len(options)))]
 
     def _spot(self, place: str) -> Point:
-        return PLACES[place] + float(self.rng.uniform(-0.02, 0.02)), TABLE_Y + float(
-            self.rng.uniform(-0.015, 0.015)
-        )
+        return PLACES[place] + float(self.rng.uniform(-0.02, 0.02)), TABLE_Y + float(self.rng.uniform(-0.015, 0.015))
 
     def _new_item(self) -> Item:
         """An item that is not to be seen now, often of a colour that is, so that counting one takes care."""
@@ -210,9 +205,9 @@ class Director:
             items = [item for item in items if item.colour in {other.colour for other in seen}]
         return self._any(items)
 
-    def _enter(self, item: Item, spot: Point | None) -> Actor:
+    def _enter(self, item: Item, time: float, spot: Point | None = None) -> Actor:
         tint = tuple(int(v) for v in self.rng.integers(-12, 13, 3))
-        actor = Actor(item, float(self.rng.uniform(0.26, 0.29)), tint, Track(spot))
+        actor = Actor(item, float(self.rng.uniform(0.26, 0.29)), tint, Track(spot), time)
         self.script.actors.append(actor)
         self.cast[item] = actor
         return actor

@@ -27,9 +27,7 @@ class Tabletop:
         if not seconds > 0:
             raise ValueError(f"a stream of {seconds} s was asked for: it must last longer than 0 s.")
         if resolution < 32:
-            raise ValueError(
-                f"frames of {resolution} pixels were asked for: items are unrecognisable below 32."
-            )
+            raise ValueError(f"frames of {resolution} pixels were asked for: items are unrecognisable below 32.")
         self.seed, self.seconds, self.resolution = seed, float(seconds), resolution
         self._script = write_script(seed, self.seconds)
 

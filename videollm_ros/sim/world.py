@@ -88,6 +88,4 @@ class State:
 
     def without(self, item: Item) -> "State":
         """The state with `item` gone."""
-        return State(
-            tuple(pair for pair in self.table if pair[1] != item), None if item == self.held else self.held
-        )
+        return State(tuple(pair for pair in self.table if pair[1] != item), None if item == self.held else self.held)
