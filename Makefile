@@ -38,7 +38,7 @@ demo: setup
 	@source ./activate.sh; env SECONDS=$(SECONDS) VIDEO='$(VIDEO)' python -m videollm_ros.node.demo
 
 test: setup
-	@source ./activate.sh; python -m pytest $(PYTEST_ARGS) test
+	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
 
 lint: $(PACKAGES)
 	@.venv/bin/ruff check .

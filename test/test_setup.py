@@ -1,0 +1,111 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The set-up names what is missing, and the package says the same of itself everywhere."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+import videollm_ros
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ("cmake", "cc", "c++")
+
+
+def check_machine(folder: Path, tools: tuple[str, ...], python: str, **env: str) -> subprocess.CompletedProcess:
+    """Run tools/check_machine.sh on a machine whose PATH holds `tools` and the given Python script alone."""
+    for tool in ("uname", *tools):
+        (folder / tool).symlink_to(shutil.which(tool) or "/bin/true")
+    (folder / "python3").write_text(python)
+    (folder / "python3").chmod(0o755)
+    return subprocess.run(
+        ["/bin/sh", ROOT / "tools" / "check_machine.sh", "python3"],
+        env={"PATH": str(folder), **env},
+        capture_output=True,
+        text=True,
+    )
+
+
+THIS_PYTHON = f'#!/bin/sh\nexec {sys.executable} "$@"\n'
+
+
+def test_a_machine_with_everything_passes(tmp_path):
+    result = check_machine(tmp_path, TOOLS, THIS_PYTHON)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("tool", "package"), [("cmake", "cmake"), ("cc", "gcc"), ("c++", "g++")])
+def test_a_missing_tool_is_named_with_its_package(tmp_path, tool, package):
+    result = check_machine(tmp_path, tuple(t for t in TOOLS if t != tool), THIS_PYTHON)
+    assert result.returncode == 1
+    assert re.search(
+        rf"{re.escape(tool)}\)? is missing: it comes with the package {re.escape(package)}\.", result.stderr
+    )
+    assert result.stderr.endswith(f"sudo apt-get install {package}\n")
+
+
+def test_a_python_without_venv_is_named_with_its_package(tmp_path):
+    no_venv = f"""#!/bin/sh
+case "$2" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac
+"""
+    result = check_machine(tmp_path, TOOLS, no_venv)
+    assert result.returncode == 1
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert f"it comes with the package python{version}-venv." in result.stderr
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.14", "2.7"])
+def test_a_python_that_is_too_old_or_too_new_is_refused(tmp_path, version):
+    result = check_machine(tmp_path, TOOLS, f"#!/bin/sh\necho {version}\n")
+    assert result.returncode == 1
+    assert f"python3 is Python {version}, and videollm_ros needs 3.10" in result.stderr
+
+
+def test_a_sourced_distribution_without_colcon_is_named(tmp_path):
+    result = check_machine(tmp_path, TOOLS, THIS_PYTHON, ROS_DISTRO="jazzy")
+    assert result.returncode == 1
+    assert "python3-colcon-common-extensions" in result.stderr
+
+
+def test_the_version_is_the_same_in_package_xml_and_in_python():
+    assert ElementTree.parse(ROOT / "package.xml").findtext("version") == videollm_ros.__version__
+
+
+def test_package_xml_is_valid():
+    package = pytest.importorskip("catkin_pkg.package", reason="catkin_pkg comes with ROS")
+    warnings = []
+    parsed = package.parse_package(ROOT / "package.xml", warnings=warnings)
+    parsed.validate(warnings=warnings)
+    assert warnings == []
+    assert [group.name for group in parsed.member_of_groups] == ["rosidl_interface_packages"]
+
+
+def test_every_requirement_has_its_tested_version_in_the_constraints():
+    def names(path: Path) -> set[str]:
+        found = re.findall(r"^[A-Za-z0-9][A-Za-z0-9._-]*", path.read_text(), flags=re.MULTILINE)
+        return {re.sub(r"[._-]+", "-", name).lower() for name in found}
+
+    asked = set().union(*(names(path) for path in (ROOT / "requirements").glob("*.txt")))
+    assert asked <= names(ROOT / "constraints.txt")
+
+
+def test_pip_installs_the_library_without_the_node(tmp_path):
+    source = tmp_path / "source"
+    ignored = shutil.ignore_patterns("goldens", "__pycache__")
+    shutil.copytree(ROOT / "videollm_ros", source / "videollm_ros", ignore=ignored)
+    shutil.copytree(ROOT / "requirements", source / "requirements")
+    for name in ("setup.py", "pyproject.toml", "package.xml", "MANIFEST.in"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*pip, tmp_path, source], check=True, env=dict(os.environ, PYTHONPATH=""))
+    (wheel,) = tmp_path.glob("videollm_ros-*.whl")
+    files = zipfile.ZipFile(wheel).namelist()
+    assert "videollm_ros/live/model.py" in files
+    assert not [name for name in files if name.startswith("videollm_ros/node/")]
