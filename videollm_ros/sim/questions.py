@@ -23,7 +23,7 @@ NO_REQUEST, LATE_REQUEST = (
 STYLE_SHARES = {"plain": 0.31, "brief": 0.23, "full": 0.23, "viewer": 0.23}
 LATEST_REQUEST = 20.0  # seconds
 SPACING = 4.0  # seconds between two questions, at least
-EVERY = 9.0  # seconds of stream per question, on average, at most
+EVERY = 7.0  # the same, on average, as far as events leave room
 WEIGHTS = {
     "table": 0.2,
     "holding": 0.1,
@@ -62,21 +62,25 @@ def answer_is_right(question: Question, text: str) -> bool:
 def write_questions(script: Script, seed: int) -> list[Question]:
     """The request, if any, and the questions, the same for the same arguments, in order of time."""
     rng = np.random.default_rng((seed, 3))
-    times = [
-        float(time)
-        for time in range(int(script.seconds))
-        if all(time <= e.onset - CLEARANCE or time >= e.time + CLEARANCE for e in script.events)
-    ]
+    times = _quiet_seconds(script)
     request = _request(rng, script, times)
-    chosen = [request.time] if request else []
-    for time in rng.permutation(times[1:]):
-        if len(chosen) < script.seconds / EVERY and all(abs(time - other) >= SPACING for other in chosen):
-            chosen.append(float(time))
-    questions = [request] if request else []
-    for time in chosen[len(questions) :]:
+    questions, due = [request] if request else [], float(rng.uniform(1.0, EVERY))
+    for time in times:
+        if time < due or (request and abs(time - request.time) < SPACING):
+            continue
+        due = time + SPACING + float(rng.exponential(EVERY - SPACING))
         full = request is not None and request.style == "full" and time > request.time
         questions.append(_question(rng, script, time, full))
     return sorted(questions, key=lambda question: question.time)
+
+
+def _quiet_seconds(script: Script) -> list[float]:
+    """The whole seconds around which nothing happens."""
+    seconds = np.arange(np.ceil(script.seconds))
+    onsets = np.array([event.onset for event in script.events] + [np.inf])
+    times = np.array([event.time for event in script.events])
+    following = np.searchsorted(times, seconds - CLEARANCE, side="right")
+    return seconds[seconds <= onsets[following] - CLEARANCE].tolist()
 
 
 def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Question | None:
@@ -91,7 +95,7 @@ def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Qu
 
 
 def _question(rng: np.random.Generator, script: Script, time: float, full: bool) -> Question:
-    state, past = script.state(time), [event for event in script.events if event.time <= time]
+    state, past = script.state(time), script.past(time)
     kind = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())))
     if kind == "holding" and state.held is None and rng.random() < 0.5:
         kind = "table"
@@ -107,10 +111,10 @@ def _question(rng: np.random.Generator, script: Script, time: float, full: bool)
     if kind == "holding":
         return question("What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held)
     if kind == "gripper":
-        last = _last([event for event in past if event.kind in ("pick", "put")])
+        last = next((event for event in reversed(past) if event.kind in ("pick", "put")), None)
         return question("What did the gripper do last?", _meaning(last), answers.answer_last, last)
     if kind == "event":
-        last = _last(past)
+        last = past[-1] if past else None
         return question("What happened last?", _meaning(last), answers.answer_last, last)
     if kind == "count" and rng.random() < 0.5:
         count = len(state.on_table)
@@ -146,10 +150,6 @@ def _item_to_check(rng: np.random.Generator, state: State) -> Item:
     near = [item for item in absent if any(item.colour == s.colour or item.shape == s.shape for s in seen)]
     pool = near if near and rng.random() < 0.7 else absent
     return pool[int(rng.integers(len(pool)))]
-
-
-def _last(events: list[Event]) -> Event | None:
-    return events[-1] if events else None
 
 
 def _meaning(event: Event | None):

@@ -52,6 +52,10 @@ class Script:
         """What is to be seen at `time` [s], by the events decided until then."""
         return self.states[max(bisect_right(self.states, time, key=lambda entry: entry[0]) - 1, 0)][1]
 
+    def past(self, time: float) -> list[Event]:
+        """The events decided until `time` [s]."""
+        return self.events[: bisect_right(self.events, time, key=lambda event: event.time)]
+
     def holding(self, time: float) -> Actor | None:
         """What the gripper is closed around at `time` [s]."""
         index = bisect_right(self.grips, time, key=lambda grip: grip[0]) - 1
