@@ -93,9 +93,7 @@ ENCODINGS = {
 
 @pytest.mark.parametrize("padding", [0, 24])
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_encoding_gives_the_picture_with_and_without_padded_rows(
-    picture, encoding, padding
-):
+def test_every_encoding_gives_the_picture_with_and_without_padded_rows(picture, encoding, padding):
     recorded, expected, tolerance = ENCODINGS[encoding]
     rgb = to_rgb(message(recorded(picture), encoding, padding=padding))
     assert rgb.shape == (H, W, 3) and rgb.dtype == np.uint8

@@ -13,10 +13,7 @@ def camera(rate, seconds, *, jitter=0.0, drift=0.0, seed=0):
     """Stamps of a camera that starts at 100 s; jitter is the share of its interval by which a stamp may be off."""
     interval = 1 / rate
     ideal = 100 + np.arange(int(seconds * rate)) * interval * (1 + drift)
-    return (
-        ideal
-        + np.random.default_rng(seed).uniform(-jitter, jitter, len(ideal)) * interval
-    )
+    return ideal + np.random.default_rng(seed).uniform(-jitter, jitter, len(ideal)) * interval
 
 
 def taken(stamps, fps, max_gap=10.0):
@@ -38,9 +35,7 @@ def test_a_30_hz_camera_gives_frames_half_a_second_apart():
 
 @pytest.mark.parametrize("drift", [0.0, 1e-4, -1e-4, 1e-3, -1e-3])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_2_hz_camera_sampled_at_2_fps_loses_next_to_nothing_through_jitter_and_drift(
-    drift, seed
-):
+def test_a_2_hz_camera_sampled_at_2_fps_loses_next_to_nothing_through_jitter_and_drift(drift, seed):
     stamps = camera(2, 1000, jitter=0.2, drift=drift, seed=seed)
     assert len(taken(stamps, fps=2.0)) >= 0.995 * len(stamps)
 
@@ -59,9 +54,7 @@ def test_a_jump_back_and_a_long_gap_begin_a_new_stream():
 
 def test_an_image_that_comes_late_or_twice_is_no_jump_back():
     sampler = StampSampler(fps=2.0, max_gap=10.0)
-    assert [sampler.offer(stamp) for stamp in (100.0, 100.4, 100.3, 100.4)][2:] == [
-        Sample.NOT_DUE
-    ] * 2
+    assert [sampler.offer(stamp) for stamp in (100.0, 100.4, 100.3, 100.4)][2:] == [Sample.NOT_DUE] * 2
 
 
 def test_after_a_pause_the_missed_instants_are_not_made_up_for():

@@ -20,12 +20,8 @@ from typing import Any
 
 import numpy as np
 
-MAX_PIXELS = (
-    64 * 2**20
-)  # beyond it an image is taken for an accident or an attack: 192 MiB of RGB
-os.environ.setdefault(
-    "OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS)
-)  # OpenCV reads it once, when it is imported
+MAX_PIXELS = 64 * 2**20  # beyond it an image is taken for an accident or an attack: 192 MiB of RGB
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # OpenCV reads it once, when it is imported
 
 import cv2  # noqa: E402
 
@@ -46,13 +42,12 @@ _ENCODINGS: dict[str, tuple[type, int]] = {
     "nv12": (np.uint8, 1),
 }
 _SYNONYMS = {
-    **{"uyvy": "yuv422", "yuyv": "yuv422_yuy2"},  # the names since ROS 2 Iron
-    **{
-        "8UC1": "mono8",
-        "8UC3": "bgr8",
-        "8UC4": "bgra8",
-        "16UC1": "mono16",
-    },  # OpenCV's, and its channel order
+    "uyvy": "yuv422",  # the names since ROS 2 Iron
+    "yuyv": "yuv422_yuy2",
+    "8UC1": "mono8",  # OpenCV's names, and its order of channels
+    "8UC3": "bgr8",
+    "8UC4": "bgra8",
+    "16UC1": "mono16",
 }
 
 
@@ -74,9 +69,7 @@ def to_rgb(message: Any) -> np.ndarray:
             return cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_NV12)
         return _colour_converter()(pixels, encoding)
     except cv2.error as error:
-        raise ImageError(
-            f"OpenCV cannot convert {_describe(message)}: {error.err or error}."
-        ) from error
+        raise ImageError(f"OpenCV cannot convert {_describe(message)}: {error.err or error}.") from error
 
 
 def _decode(message: Any) -> np.ndarray:
@@ -97,42 +90,26 @@ def _pixels(message: Any) -> tuple[np.ndarray, str]:
     encoding = _SYNONYMS.get(message.encoding, message.encoding)
     if encoding not in _ENCODINGS:
         known = ", ".join([*_ENCODINGS, *_SYNONYMS])
-        raise ImageError(
-            f"The image encoding {message.encoding!r} is not supported; supported are {known}."
-        )
+        raise ImageError(f"The image encoding {message.encoding!r} is not supported; supported are {known}.")
     dtype, channels = _ENCODINGS[encoding]
     if not 0 < height * width <= MAX_PIXELS:
-        raise ImageError(
-            f"An image of {width}x{height} pixels was received; 1 to {MAX_PIXELS} pixels are accepted."
-        )
+        raise ImageError(f"An image of {width}x{height} pixels was received; 1 to {MAX_PIXELS} pixels are accepted.")
     if encoding == "nv12" and (height % 2 or width % 2):
-        raise ImageError(
-            f"An nv12 image has even sides, and {width}x{height} was received."
-        )
-    rows = (
-        height * 3 // 2 if encoding == "nv12" else height
-    )  # below the luma: half as many rows of chroma
+        raise ImageError(f"An nv12 image has even sides, and {width}x{height} was received.")
+    rows = height * 3 // 2 if encoding == "nv12" else height  # below the luma: half as many rows of chroma
     row_bytes = width * channels * np.dtype(dtype).itemsize
     step = message.step or row_bytes
     data = np.frombuffer(message.data, np.uint8)
     if step < row_bytes:
-        raise ImageError(
-            f"{_describe(message)} has rows of {row_bytes} bytes, and its step is {step}."
-        )
+        raise ImageError(f"{_describe(message)} has rows of {row_bytes} bytes, and its step is {step}.")
     needed = step * (rows - 1) + row_bytes  # the last row need not be padded
     if data.size < needed:
-        raise ImageError(
-            f"{_describe(message)} with step {step} needs {needed} bytes, and has {data.size}."
-        )
-    padded = np.lib.stride_tricks.as_strided(
-        data, (rows, row_bytes), (step, 1), writeable=False
-    )
+        raise ImageError(f"{_describe(message)} with step {step} needs {needed} bytes, and has {data.size}.")
+    padded = np.lib.stride_tricks.as_strided(data, (rows, row_bytes), (step, 1))
     numbers = np.ascontiguousarray(padded).view(dtype)
     if dtype is np.uint16 and bool(message.is_bigendian) != (sys.byteorder == "big"):
         numbers = numbers.byteswap()
-    return (
-        numbers if channels == 1 else numbers.reshape(height, width, channels)
-    ), encoding
+    return (numbers if channels == 1 else numbers.reshape(height, width, channels)), encoding
 
 
 def _describe(message: Any) -> str:

@@ -1,65 +1,64 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where callbacks leave frames, queries and commands for the inference thread, without ever waiting for it."""
+"""Where callbacks leave frames, queries and commands for the inference thread, never waiting for it."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .queries import Query
 from .sampling import Sample, StampSampler
 
+MAX_FRAMES_PER_TURN = 32  # that waited are handed over together; the rest have the next turn
+
 
 @dataclass(frozen=True)
 class Frame:
-    """An image that is due: the message as it came, its header's stamp in seconds, and when it came."""
+    """An image that is due: the message as it came, not converted yet, and its times."""
 
-    message: Any  # sensor_msgs/Image or CompressedImage, not yet converted
+    message: Any  # sensor_msgs/Image or CompressedImage
     stamp: float  # seconds of image time
     received: float  # seconds on the monotonic clock
+    stream: int  # number of the stream that it belongs to
 
 
 class FrameQueue:
     """The frames that wait, in order: one slot in which the newest wins, or a short queue during a reply.
 
-    A frame that becomes due while the model reads another takes the place of the one that waits: the model is too
-    slow for the rate, and only the newest view is worth having. Frames that become due while a reply is being
-    decoded are kept, so that nothing that happened meanwhile is missed, up to `backlog`; then the oldest goes.
+    A frame that becomes due while the model reads another takes the place of the one that waits: the model is
+    too slow for the rate, and only the newest view is worth having. Frames that become due while a reply is
+    being decoded are kept, so that nothing that happened meanwhile is missed, up to `backlog`; then the oldest
+    goes. A frame of another stream takes the place of all that waits.
     """
 
     def __init__(self, backlog: int):
         self.backlog = backlog
         self.dropped = 0
-        self.starts_stream = False  # the next frame taken is the first of a new stream
-        self._waiting: deque[tuple[Frame, bool]] = (
-            deque()
-        )  # (frame, it became due during a reply)
+        self._waiting: deque[tuple[Frame, bool]] = deque()  # (frame, it became due during a reply)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, frame: Frame, *, replying: bool, new_stream: bool = False) -> None:
-        if new_stream:
-            self.clear()
-            self.starts_stream = True
-        elif not replying and self._waiting and not self._waiting[-1][1]:
-            self._waiting.pop()
-            self.dropped += 1
+    def put(self, frame: Frame, *, replying: bool) -> None:
+        if self._waiting:
+            newest, kept = self._waiting[-1]
+            if newest.stream != frame.stream:
+                self.clear()
+            elif not (kept or replying):
+                self._waiting.pop()
+                self.dropped += 1
         self._waiting.append((frame, replying))
         if len(self._waiting) > self.backlog:
             self._waiting.popleft()
             self.dropped += 1
 
-    def take(self) -> tuple[Frame, bool] | None:
-        """The oldest frame and whether a new stream begins with it; None when nothing waits."""
-        if not self._waiting:
-            return None
-        starts_stream, self.starts_stream = self.starts_stream, False
-        return self._waiting.popleft()[0], starts_stream
+    def take(self, most: int) -> list[Frame]:
+        """The oldest frames, in order, at most so many."""
+        return [self._waiting.popleft()[0] for _ in range(min(most, len(self._waiting)))]
 
     def clear(self) -> None:
         self.dropped += len(self._waiting)
@@ -68,12 +67,11 @@ class FrameQueue:
 
 @dataclass(frozen=True)
 class Work:
-    """What the inference thread finds at its turn."""
+    """What the inference thread finds at its turn: commands alone, or queries and frames."""
 
-    commands: list[Callable[[], None]]
-    queries: list[Query]
-    frame: Frame | None
-    starts_stream: bool = False
+    commands: list[Callable[[], None]] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
 
 
 class Inbox:
@@ -85,9 +83,10 @@ class Inbox:
         self._queries: deque[Query] = deque()
         self._commands: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
+        self._stream = 0  # number of the newest stream; 0 before the first image
+        self._newest = 0.0  # stamp of the newest image, due or not
         self.replying = False  # set by the inference thread while it decodes a reply
-        self.newest_stamp: float | None = None  # of any image, due or not; seconds
-        self.received = self.due = 0  # images so far
+        self.due = 0  # frames so far
 
     @property
     def dropped(self) -> int:
@@ -101,26 +100,20 @@ class Inbox:
         """Take an image if it is due; `stamp` in seconds of image time, `received` on the monotonic clock."""
         with self._changed:
             sample = self._sampler.offer(stamp)
-            self.received += 1
-            if (
-                sample is not Sample.NOT_DUE
-                or self.newest_stamp is None
-                or stamp > self.newest_stamp
-            ):
-                self.newest_stamp = stamp
+            if sample is Sample.NEW_STREAM:
+                self._stream += 1
+                self._newest = stamp
+            self._newest = max(self._newest, stamp)
             if sample is not Sample.NOT_DUE:
                 self.due += 1
-                frame = Frame(message, stamp, received)
-                self._frames.put(
-                    frame,
-                    replying=self.replying,
-                    new_stream=sample is Sample.NEW_STREAM,
-                )
+                self._frames.put(Frame(message, stamp, received, self._stream), replying=self.replying)
                 self._changed.notify()
         return sample
 
     def submit(self, query: Query) -> None:
+        """Queue a query; it is stamped with the stream time, which is the newest image's stamp."""
         with self._changed:
+            query.stamp, query.stream = self._newest, self._stream
             self._queries.append(query)
             self._changed.notify()
 
@@ -131,6 +124,13 @@ class Inbox:
                 self._queries.remove(query)
                 return True
         return False
+
+    def withdraw_all(self) -> list[Query]:
+        """Take back every query that the inference thread has not seen yet."""
+        with self._changed:
+            queries = list(self._queries)
+            self._queries.clear()
+        return queries
 
     def post(self, command: Callable[[], None]) -> None:
         """Have the inference thread call `command` as soon as it is between two steps of the model."""
@@ -148,24 +148,22 @@ class Inbox:
         return commands
 
     def wait(self) -> Work:
-        """Block until there is something to do and hand it over: everything but frames at once, frames singly."""
+        """Block until there is something to do, and hand it over. Commands come first and alone."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._commands or self._queries or len(self._frames)
-            )
-            commands, queries = list(self._commands), list(self._queries)
-            self._commands.clear()
+            self._changed.wait_for(lambda: self._commands or self._queries or len(self._frames))
+            if self._commands:
+                return Work(commands=self.commands())
+            queries = list(self._queries)
             self._queries.clear()
-            if (
-                commands
-            ):  # obeyed before anything is read; the queries wait for the next turn
-                self._queries.extendleft(reversed(queries))
-                return Work(commands, [], None)
-            frame, starts_stream = self._frames.take() or (None, False)
-            return Work([], queries, frame, starts_stream)
+            return Work(queries=queries, frames=self._frames.take(MAX_FRAMES_PER_TURN))
 
-    def forget_frames(self) -> None:
-        """Drop what waits; the next image begins a new stream."""
+    def drop_frames(self) -> None:
+        """Drop the frames that wait; the stream goes on with the next image."""
+        with self._changed:
+            self._frames.clear()
+
+    def end_stream(self) -> None:
+        """Drop the frames that wait; the next image begins a new stream."""
         with self._changed:
             self._frames.clear()
             self._sampler.reset()

@@ -20,9 +20,7 @@ from .parameters import Declaration, Parameters, declarations, problem_with, rea
 
 def descriptor(declaration: Declaration) -> ParameterDescriptor:
     """What `ros2 param describe` and rqt show of a parameter; rclpy enforces range and read_only from it."""
-    described = ParameterDescriptor(
-        description=declaration.description, read_only=not declaration.live
-    )
+    described = ParameterDescriptor(description=declaration.description, read_only=not declaration.live)
     if declaration.choices:
         described.additional_constraints = f"one of {', '.join(declaration.choices)}"
     if declaration.bounds and declaration.type is int:
@@ -30,9 +28,7 @@ def descriptor(declaration: Declaration) -> ParameterDescriptor:
         described.integer_range = [IntegerRange(from_value=low, to_value=high)]
     elif declaration.bounds:
         low, high = (float(bound) for bound in declaration.bounds)
-        described.floating_point_range = [
-            FloatingPointRange(from_value=low, to_value=high)
-        ]
+        described.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
     return described
 
 

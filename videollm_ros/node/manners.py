@@ -13,9 +13,7 @@ class Manners:
     def __init__(self, rules: SpeechParameters):
         self.rules = rules
         self._last: float | None = None  # stamp of the newest utterance of any kind
-        self._said: list[
-            tuple[float, str]
-        ] = []  # (stamp, normalised text) of what was said unasked
+        self._said: list[tuple[float, str]] = []  # (stamp, normalised text) of what was said unasked
 
     def may_speak(self, stamp: float) -> bool:
         """False while muted or within the cooldown: the model then stays silent at this frame."""
@@ -35,9 +33,7 @@ class Manners:
         """Note that `text` was said. A repeat that was held back has not been said and is not noted."""
         self._last = stamp
         if not asked:
-            self._said = [
-                each for each in self._said if self._is_recent(each[0], stamp)
-            ]
+            self._said = [each for each in self._said if self._is_recent(each[0], stamp)]
             self._said.append((stamp, _normalise(text)))
 
     def forget(self) -> None:

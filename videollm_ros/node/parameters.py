@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
-def _parameter(
-    default: bool | int | float | str,
+def parameter(
+    default: bool | float | str,
     description: str,
     *,
     live: bool = False,
@@ -36,36 +36,32 @@ def _parameter(
     return field(default=default, metadata=metadata)
 
 
-def _group(cls: type):
-    return field(default_factory=cls)
-
-
 @dataclass(frozen=True)
 class ModelParameters:
     """Which model, and how it is loaded. Read when the node is configured."""
 
-    checkpoint: str = _parameter(
+    checkpoint: str = parameter(
         "",
         "Hub id or folder of the checkpoint: a published adapter, or what save_pretrained wrote.",
     )
-    llm: str = _parameter(
+    llm: str = parameter(
         "",
         "Hub id or folder of the base language model; empty: where the checkpoint says it is.",
     )
-    vision: str = _parameter(
+    vision: str = parameter(
         "",
         "Hub id or folder of the vision tower; empty: where the checkpoint says it is.",
     )
-    device: str = _parameter(
+    device: str = parameter(
         "auto",
         "Device of the model: auto, cpu, cuda, cuda:1, ...; auto: a GPU if there is one.",
     )
-    dtype: str = _parameter(
+    dtype: str = parameter(
         "auto",
         "Precision of the weights; auto: bfloat16 on a GPU, float32 on a CPU.",
         choices=("auto", "float32", "bfloat16", "float16"),
     )
-    quantization: str = _parameter(
+    quantization: str = parameter(
         "none",
         "Weight-only quantization of the language model.",
         choices=("none", "int8", "int4", "fp8"),
@@ -76,29 +72,29 @@ class ModelParameters:
 class StreamParameters:
     """How the camera becomes the model's stream."""
 
-    fps: float = _parameter(
+    fps: float = parameter(
         0.0,
         "Frames per second of image time that the model reads; 0: the rate it was trained at.",
         bounds=(0.0, 60.0),
     )
-    threshold: float = _parameter(
+    threshold: float = parameter(
         0.725,
         "Probability that silence needs to win; higher: speaks more readily. Tune it on ~/speak_probability.",
         live=True,
         bounds=(0.0, 1.0),
     )
-    max_new_tokens: int = _parameter(
+    max_new_tokens: int = parameter(
         100,
         "Tokens after which a reply is cut off and closed.",
         live=True,
         bounds=(1, 2048),
     )
-    backlog: int = _parameter(
+    backlog: int = parameter(
         20,
         "Frames kept in order while a reply is being decoded; beyond it the oldest is dropped.",
         bounds=(1, 1000),
     )
-    max_gap: float = _parameter(
+    max_gap: float = parameter(
         10.0,
         "Seconds between two images, by their stamps, after which a new stream begins.",
         bounds=(0.1, 86400.0),
@@ -106,27 +102,42 @@ class StreamParameters:
 
 
 @dataclass(frozen=True)
+class ContextParameters:
+    """How much of the stream the model remembers."""
+
+    max_tokens: int = parameter(
+        0, "Size of the context in tokens; 0: as long as the model was trained for, at most 8192.", bounds=(0, 1 << 20)
+    )
+    vision_seconds: float = parameter(
+        120.0, "Frames older than so many seconds are forgotten first.", bounds=(0.0, 86400.0)
+    )
+    text_tokens: int = parameter(
+        1024, "Queries and replies are kept up to so many tokens, longer than frames.", bounds=(0, 1 << 20)
+    )
+
+
+@dataclass(frozen=True)
 class SpeechParameters:
     """Manners of unasked speech, and of answers."""
 
-    muted: bool = _parameter(
+    muted: bool = parameter(
         False,
         "Keep watching, say nothing unasked. The service ~/mute sets it too.",
         live=True,
     )
-    cooldown: float = _parameter(
+    cooldown: float = parameter(
         0.0,
         "Seconds after an utterance in which nothing unasked is said.",
         live=True,
         bounds=(0.0, 3600.0),
     )
-    repeat_window: float = _parameter(
+    repeat_window: float = parameter(
         10.0,
         "Seconds within which the same unasked utterance is not said again; 0: repeats are said.",
         live=True,
         bounds=(0.0, 3600.0),
     )
-    ask_timeout: float = _parameter(
+    ask_timeout: float = parameter(
         30.0,
         "Seconds after which ~/ask gives up and the answer is stopped.",
         live=True,
@@ -138,7 +149,7 @@ class SpeechParameters:
 class ImageParameters:
     """How the camera is subscribed to."""
 
-    qos: str = _parameter(
+    qos: str = parameter(
         "auto",
         "Reliability of the image subscription; auto: what the publisher offers.",
         choices=("auto", "reliable", "best_effort"),
@@ -149,18 +160,17 @@ class ImageParameters:
 class Parameters:
     """All parameters of the assistant node."""
 
-    autostart: bool = _parameter(
-        True, "Configure and activate at start; false: wait for lifecycle transitions."
-    )
-    image_transport: str = _parameter(
+    autostart: bool = parameter(True, "Configure and activate at start; false: wait for lifecycle transitions.")
+    image_transport: str = parameter(
         "raw",
         "Type of the topic image: raw is sensor_msgs/Image, compressed is sensor_msgs/CompressedImage.",
         choices=("raw", "compressed"),
     )
-    image: ImageParameters = _group(ImageParameters)
-    model: ModelParameters = _group(ModelParameters)
-    stream: StreamParameters = _group(StreamParameters)
-    speech: SpeechParameters = _group(SpeechParameters)
+    image: ImageParameters = field(default_factory=ImageParameters)
+    model: ModelParameters = field(default_factory=ModelParameters)
+    stream: StreamParameters = field(default_factory=StreamParameters)
+    context: ContextParameters = field(default_factory=ContextParameters)
+    speech: SpeechParameters = field(default_factory=SpeechParameters)
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ class Declaration:
 
     name: str
     type: type
-    default: bool | int | float | str
+    default: bool | float | str
     description: str
     live: bool
     bounds: tuple[float, float] | None
@@ -183,9 +193,7 @@ def declarations(cls: type = Parameters, prefix: str = "") -> Iterator[Declarati
         if dataclasses.is_dataclass(types[entry.name]):
             yield from declarations(types[entry.name], f"{prefix}{entry.name}.")
         else:
-            yield Declaration(
-                prefix + entry.name, types[entry.name], entry.default, **entry.metadata
-            )
+            yield Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
 
 
 def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str = ""):
@@ -198,13 +206,9 @@ def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str 
     values = {}
     for entry in dataclasses.fields(cls):
         if dataclasses.is_dataclass(types[entry.name]):
-            values[entry.name] = read(
-                value_of, types[entry.name], f"{prefix}{entry.name}."
-            )
+            values[entry.name] = read(value_of, types[entry.name], f"{prefix}{entry.name}.")
             continue
-        declaration = Declaration(
-            prefix + entry.name, types[entry.name], entry.default, **entry.metadata
-        )
+        declaration = Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
         value = value_of(declaration.name)
         if problem := problem_with(declaration, value):
             raise ValueError(problem)
@@ -216,9 +220,7 @@ def problem_with(declaration: Declaration, value: object) -> str | None:
     """A sentence saying why `value` is no value for this parameter, or None when it is one."""
     name, wanted = declaration.name, declaration.type
     if type(value) is not wanted:
-        return (
-            f"{name} is a {wanted.__name__}, and {value!r} is a {type(value).__name__}."
-        )
+        return f"{name} is a {wanted.__name__}, and {value!r} is a {type(value).__name__}."
     if declaration.choices and value not in declaration.choices:
         return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
     if declaration.bounds:

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 
 from .speech import Speech
 
-MAX_OUTSTANDING = (
-    8  # queries accepted and not yet answered; each may hold one executor thread
-)
+MAX_OUTSTANDING = 8  # queries accepted and not yet answered; each may hold one executor thread
 MAX_CHARACTERS = 2000  # of one query
 
 
@@ -29,10 +27,16 @@ class Query:
     text: str
     query_id: str  # the asker's own name for it; may be empty, need not be unique
     stamp: float = 0.0  # stream time at which it was asked: stamp of the newest image, seconds; 0 before any
-    received: float = 0.0  # seconds on the monotonic clock
+    stream: int = 0  # number of the stream in which it was asked; 0 before any image
     on_partial: Callable[[Speech], None] | None = None  # follows the answer as it grows
     key: str = ""  # unique; what the session knows it by
+    stopped: bool = False  # the asker wants no more of the answer
     answer: Future[Speech] = field(default_factory=Future)
+
+    def resolve(self, speech: Speech) -> None:
+        """Answer, unless it has been answered already."""
+        if not self.answer.done():
+            self.answer.set_result(speech)
 
     def fail(self, sentence: str) -> None:
         """Answer with an error, unless it has been answered already."""
@@ -46,7 +50,7 @@ class QueryDesk:
     def __init__(self, limit: int = MAX_OUTSTANDING):
         self.limit = limit
         self.refused = 0
-        self._outstanding = 0
+        self.outstanding = 0  # accepted and not answered yet
         self._lock = threading.Lock()
         self._keys = itertools.count(1)
 
@@ -66,22 +70,16 @@ class QueryDesk:
             raise QueryError("The query is empty: put the question into its text.")
         if len(text) > MAX_CHARACTERS:
             self.refused += 1
-            raise QueryError(
-                f"The query has {len(text)} characters, and at most {MAX_CHARACTERS} are accepted."
-            )
+            raise QueryError(f"The query has {len(text)} characters, and at most {MAX_CHARACTERS} are accepted.")
         with self._lock:
-            if self._outstanding >= self.limit:
+            if self.outstanding >= self.limit:
                 self.refused += 1
-                raise QueryError(
-                    f"{self._outstanding} queries are waiting already: ask again once one is answered."
-                )
-            self._outstanding += 1
-            query = Query(
-                text, query_id, on_partial=on_partial, key=str(next(self._keys))
-            )
+                raise QueryError(f"{self.outstanding} queries are waiting already: ask again once one is answered.")
+            self.outstanding += 1
+            query = Query(text, query_id, on_partial=on_partial, key=str(next(self._keys)))
         query.answer.add_done_callback(self._release)
         return query
 
     def _release(self, _: Future) -> None:
         with self._lock:
-            self._outstanding -= 1
+            self.outstanding -= 1

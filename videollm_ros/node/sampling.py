@@ -31,9 +31,7 @@ class StampSampler:
 
     def __init__(self, fps: float, max_gap: float):
         if not fps > 0:
-            raise ValueError(
-                f"The sampling rate must be above 0 Hz, and was given {fps}."
-            )
+            raise ValueError(f"The sampling rate must be above 0 Hz, and was given {fps}.")
         self.fps, self.max_gap = fps, max_gap
         self._newest: float | None = None  # stamp of the newest image, seconds
         self._interval: float | None = None  # the camera's interval, seconds, smoothed
@@ -55,9 +53,7 @@ class StampSampler:
         self._newest = stamp
         if self._interval is None:
             self._interval = passed
-        self._interval += 0.1 * (
-            min(passed, 2 * self._interval) - self._interval
-        )  # a pause is no slower camera
+        self._interval += 0.1 * (min(passed, 2 * self._interval) - self._interval)  # a pause is no slower camera
         tolerance = min(self._interval * self.fps, 1.0) / 2  # in sampling periods
         self._earned = min(self._earned + passed * self.fps, 1.0 + tolerance)
         if self._earned < 1.0 - tolerance:

@@ -16,9 +16,7 @@ class Speech:
     sequence: int  # of the message within the utterance, from 0
     final: bool
     text: str  # everything said so far
-    header: (
-        Any  # std_msgs/Header of the image that made it speak; None before any image
-    )
+    header: Any  # std_msgs/Header of the image that made it speak; None before any image
     speak_probability: float  # 1 - p(silence) at that image; 0 before any image
     query: str | None = None  # None: unasked
     query_id: str = ""

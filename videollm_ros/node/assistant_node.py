@@ -1,0 +1,306 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The assistant: a lifecycle node that watches a camera topic, speaks unasked and answers queries.
+
+configure loads the model, activate subscribes and publishes, deactivate pauses, cleanup gives the memory back.
+Callbacks only hand over to the inference thread and never wait for it; only ~/ask and ~/converse wait for their
+answers, each on a thread of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from concurrent.futures import TimeoutError as FutureTimeoutError
+
+import rclpy
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool, Trigger
+
+from videollm_ros.live import CheckpointError, ContextLimits, FrameDecision, LiveModel, StreamSession
+from videollm_ros.msg import AssistantUtterance, SpeakProbability
+
+from .camera import Camera
+from .diagnostics import CameraDiagnostics, LastError, diagnostic_array, model_status, speech_status
+from .images import to_rgb
+from .inbox import Frame, Inbox
+from .inference import Inference
+from .live_parameters import LiveParameters
+from .manners import Manners
+from .messages import probability_message, seconds, utterance_message
+from .parameters import Parameters
+from .queries import MAX_OUTSTANDING, Query, QueryDesk, QueryError
+from .query_interfaces import QueryInterfaces
+from .sampling import Sample, StampSampler
+from .speech import Speech
+
+EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
+RESET_TIMEOUT = 10.0  # seconds for the inference thread to finish the step it is at
+RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class AssistantNode(LifecycleNodeMixin, Node):
+    """The node `assistant`; its interface is described in docs/ros.md."""
+
+    def __init__(self) -> None:
+        Node.__init__(self, "assistant")
+        # Transitions in a group of their own: while a model loads, parameters and diagnostics stay responsive.
+        self._transitions = MutuallyExclusiveCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        self._parameters = LiveParameters(self, Parameters, self._parameters_changed)
+        self._error = LastError()
+        self._desk = QueryDesk()
+        self._state = "unconfigured"
+        self._inference: Inference | None = None  # from configure to cleanup
+        self._inbox: Inbox | None = None
+        self._manners: Manners | None = None
+        parameters = self.parameters
+        self._camera = Camera(self, parameters.image_transport, parameters.image.qos, self._image_received)
+        self._camera_diagnostics = CameraDiagnostics()
+
+        self._utterances = self._lifecycle_publisher(AssistantUtterance, "~/utterance")
+        self._partials = self._lifecycle_publisher(AssistantUtterance, "~/utterance_partial")
+        self._probabilities = self._lifecycle_publisher(SpeakProbability, "~/speak_probability")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_service(Trigger, "~/reset", self._reset)
+        self.create_service(SetBool, "~/mute", self._mute)
+        self._queries = QueryInterfaces(self)
+        self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup())
+        if parameters.autostart:
+            self._autostart_timer = self.create_timer(0.0, self._autostart, self._transitions)
+
+    @property
+    def parameters(self) -> Parameters:
+        return self._parameters.current
+
+    # Lifecycle.
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._state = "loading the model"
+        try:
+            self._load()
+        except (CheckpointError, OSError, ValueError, RuntimeError, ImportError) as error:
+            self._state = "unconfigured"
+            self.failed(f"The model was not loaded: {error}")
+            self._free()
+            return TransitionCallbackReturn.FAILURE
+        self._state = "inactive"
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        result = super().on_activate(state)
+        self._camera.open()
+        self._state = "active"
+        if trouble := self._camera.trouble():
+            self.get_logger().warning(trouble)
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._state = "inactive"
+        self._camera.close()
+        self._inference.pause("The assistant was deactivated.").result(RESET_TIMEOUT)
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._free()
+        self._state = "unconfigured"
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.close()
+        self._state = "finalized"
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.failed("A lifecycle transition failed; the node is unconfigured again.")
+        self.close()
+        self._state = "unconfigured"
+        return super().on_error(state)
+
+    def close(self) -> None:
+        """Stop the camera and the inference thread, and give the model's memory back."""
+        self._camera.close()
+        self._free()
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._autostart_timer)
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _load(self) -> None:
+        parameters = self.parameters
+        wanted = parameters.model
+        if not wanted.checkpoint:
+            raise ValueError("model.checkpoint is empty: set it to a hub id or a folder, or load a file of config/.")
+        self.get_logger().info(f"Loading {wanted.checkpoint} ...")
+        started = time.monotonic()
+        model = LiveModel.from_pretrained(
+            wanted.checkpoint,
+            llm=wanted.llm or None,
+            vision=wanted.vision or None,
+            device=wanted.device,
+            dtype=wanted.dtype,
+            quantization=None if wanted.quantization == "none" else wanted.quantization,
+        )
+        context = parameters.context
+        session = StreamSession(
+            model,
+            threshold=parameters.stream.threshold,
+            max_new_tokens=parameters.stream.max_new_tokens,
+            context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens),
+        )
+        fps = parameters.stream.fps or model.config.frame_fps
+        self._inbox = Inbox(StampSampler(fps, parameters.stream.max_gap), parameters.stream.backlog)
+        self._manners = Manners(parameters.speech)
+        self._inference = Inference(session, self._inbox, self._manners, self, to_rgb)
+        took = time.monotonic() - started
+        self.get_logger().info(f"Loaded on {model.device} in {took:.1f} s; reads {fps:g} frames per second.")
+
+    def _free(self) -> None:
+        inference, self._inference = self._inference, None
+        if inference is None:
+            return
+        inference.close("The assistant was shut down.")
+        del inference
+        self._inbox = self._manners = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    # Images and queries in.
+
+    def _image_received(self, message: Image | CompressedImage) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            return
+        stamp = seconds(message.header.stamp)
+        if stamp == 0.0:
+            self.get_logger().warning("The images have no stamp: the time of their arrival is used.", once=True)
+            message.header.stamp = self.get_clock().now().to_msg()
+            stamp = seconds(message.header.stamp)
+        if inbox.offer(message, stamp, time.monotonic()) is Sample.NEW_STREAM:
+            self.get_logger().debug(f"A stream begins at {stamp:.3f} s.")
+
+    def ask(self, text: str, query_id: str, on_partial=None) -> Query:
+        """Put a query into the queue.
+
+        Raises:
+            QueryError: it is empty or too long, too many are waiting, or the assistant is not active.
+        """
+        inference = self._inference
+        if self._state != "active" or inference is None:
+            raise QueryError(f"The assistant does not answer: it is {self._state}, and must be active.")
+        query = self._desk.accept(text, query_id, on_partial)
+        inference.ask(query)
+        return query
+
+    def cancel(self, query: Query, reason: str) -> None:
+        """Take a query back or stop its answer; `reason` is what the asker is told when there is none yet."""
+        inference = self._inference
+        if inference is not None:
+            inference.cancel(query, reason)
+        else:
+            query.fail(reason)
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        inference = self._inference
+        if inference is None:
+            response.message = f"There is no stream to forget: the assistant is {self._state}."
+            return response
+        try:
+            inference.reset("~/reset was called").result(RESET_TIMEOUT)
+        except FutureTimeoutError:
+            response.message = f"The model did not come to rest within {RESET_TIMEOUT:g} s; it resets when it does."
+            return response
+        response.success, response.message = True, "The stream is forgotten."
+        return response
+
+    def _mute(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters([Parameter("speech.muted", value=request.data)])[0]
+        response.success = result.successful
+        response.message = result.reason or ("muted" if request.data else "may speak")
+        return response
+
+    def _parameters_changed(self, parameters: Parameters) -> None:
+        inference = self._inference
+        if inference is not None:
+            inference.apply(parameters.stream, parameters.speech)
+
+    # Outputs: called by the inference thread.
+
+    def frame_read(self, frame: Frame, decision: FrameDecision) -> None:
+        self._publish(self._probabilities, probability_message(frame.message.header, decision))
+
+    def wants_partial(self) -> bool:
+        return self._partials.get_subscription_count() > 0
+
+    def partial(self, speech: Speech) -> None:
+        self._publish(self._partials, utterance_message(speech, self.get_clock().now()))
+
+    def utterance(self, speech: Speech) -> None:
+        message = utterance_message(speech, self.get_clock().now())
+        self._publish(self._utterances, message)
+        if speech.sequence > 0:  # whoever follows the partial ones sees it end there
+            self._publish(self._partials, message)
+
+    def stream_began(self, reason: str) -> None:
+        self.get_logger().info(f"A new stream begins: {reason}.")
+
+    def failed(self, sentence: str) -> None:
+        self._error.note(sentence)
+        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+
+    def _publish(self, publisher: LifecyclePublisher, message: AssistantUtterance | SpeakProbability) -> None:
+        if self.context.ok():
+            publisher.publish(message)
+
+    def _lifecycle_publisher(self, message_type: type, topic: str) -> LifecyclePublisher:
+        return self.create_lifecycle_publisher(message_type, topic, RELIABLE)
+
+    # Diagnostics.
+
+    def _publish_diagnostics(self) -> None:
+        inference, inbox, manners = self._inference, self._inbox, self._manners
+        statuses = [model_status(self._state, self.parameters.model.checkpoint, self._error, inference)]
+        if inference is not None and inbox is not None and manners is not None:
+            statuses.append(speech_status(manners, self._desk, inference))
+            if self._state == "active":
+                statuses.append(self._camera_diagnostics.status(self._camera, inbox, inference))
+        self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is interrupted. Returns the exit code."""
+    rclpy.init(args=args)
+    try:
+        node = AssistantNode()
+    except (ParameterException, ValueError) as error:
+        print(f"assistant: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
+    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # the ordinary way to end a node
+    finally:
+        node.close()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

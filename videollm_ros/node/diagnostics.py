@@ -1,0 +1,146 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""/diagnostics: how the camera, the model and the speech are doing, once a second."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import ReliabilityPolicy
+from rclpy.time import Time
+
+from .camera import Camera
+from .inbox import Inbox
+from .inference import Inference
+from .manners import Manners
+from .queries import QueryDesk
+
+ERROR_SECONDS = 10.0  # an error colours the diagnostics for so long
+
+
+@dataclass
+class LastError:
+    """The newest error, kept for the diagnostics."""
+
+    sentence: str = ""
+    at: float = field(default=-ERROR_SECONDS)  # seconds on the monotonic clock
+
+    def note(self, sentence: str) -> None:
+        self.sentence, self.at = sentence, time.monotonic()
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.at < ERROR_SECONDS
+
+
+class Rate:
+    """Turns a counter into its rate in Hz between two readings."""
+
+    def __init__(self) -> None:
+        self._count, self._at = 0, time.monotonic()
+
+    def __call__(self, count: int) -> float:
+        now = time.monotonic()
+        rate = max(0, count - self._count) / max(now - self._at, 1e-6)
+        self._count, self._at = count, now
+        return rate
+
+
+class CameraDiagnostics:
+    """Images in, frames used, frames dropped."""
+
+    def __init__(self) -> None:
+        self._in, self._used, self._dropped = Rate(), Rate(), Rate()
+
+    def status(self, camera: Camera, inbox: Inbox, inference: Inference) -> DiagnosticStatus:
+        incoming, used = self._in(camera.received), self._used(inference.frames_used)
+        dropping = self._dropped(inbox.dropped)
+        level, message = DiagnosticStatus.OK, f"{incoming:.1f} Hz in, {used:.1f} Hz used"
+        if incoming == 0.0:
+            level = DiagnosticStatus.WARN
+            message = camera.trouble() or f"No image came on {camera.topic} in the last second."
+        elif dropping > 0:
+            level, message = DiagnosticStatus.WARN, f"The model falls behind: {dropping:.1f} frames dropped per second."
+        reliability = camera.reliability or ReliabilityPolicy.UNKNOWN
+        return _status(
+            "camera",
+            level,
+            message,
+            {
+                "topic": camera.topic,
+                "reliability": reliability.name.lower(),
+                "images in (Hz)": f"{incoming:.2f}",
+                "frames used (Hz)": f"{used:.2f}",
+                "frames dropped (Hz)": f"{dropping:.2f}",
+                "frames due": inbox.due,
+                "frames used": inference.frames_used,
+                "frames dropped": inbox.dropped,
+                "frames waiting": inbox.waiting,
+                "images refused": inference.image_errors,
+            },
+        )
+
+
+def model_status(state: str, checkpoint: str, error: LastError, inference: Inference | None) -> DiagnosticStatus:
+    """State, context, latency and memory. Latencies are since the last call; `state` is the lifecycle's."""
+    level, message = DiagnosticStatus.OK, state
+    if error.is_fresh:
+        level, message = DiagnosticStatus.ERROR, error.sentence
+    values = {"state": state, "checkpoint": checkpoint, "last error": error.sentence}
+    if inference is not None:
+        context = inference.state
+        values |= {
+            "context (tokens)": f"{context.tokens} of {context.max_tokens}",
+            "context (%)": f"{100 * context.tokens / context.max_tokens:.1f}",
+            "context: frames (tokens)": context.frame_tokens,
+            "context: text (tokens)": context.text_tokens,
+            "context: evictions": context.evictions,
+            "context: oldest frame (stamp)": context.oldest_frame_stamp,
+        }
+        for stage, (mean, worst) in sorted(inference.latency.take().items()):
+            values[f"latency: {stage} (ms)"] = f"{1e3 * mean:.1f} mean, {1e3 * worst:.1f} max"
+    values["memory: process (MiB)"] = _resident_bytes() >> 20
+    if torch.cuda.is_available():
+        values["memory: GPU (MiB)"] = torch.cuda.memory_allocated() >> 20
+    return _status("model", level, message, values)
+
+
+def speech_status(manners: Manners, desk: QueryDesk, inference: Inference) -> DiagnosticStatus:
+    """What is said and asked, and what was held back."""
+    muted = manners.rules.muted
+    return _status(
+        "speech",
+        DiagnosticStatus.OK,
+        "muted" if muted else "speaking",
+        {
+            "muted": str(muted).lower(),
+            "unasked utterances held back": inference.suppressed,
+            "queries waiting": desk.outstanding,
+            "queries refused": desk.refused,
+        },
+    )
+
+
+def diagnostic_array(node_name: str, now: Time, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
+    """The statuses as one message, each under the node's name as the aggregator expects it."""
+    message = DiagnosticArray(status=statuses)
+    message.header.stamp = now.to_msg()
+    for status in statuses:
+        status.name = f"{node_name}: {status.name}"
+        status.hardware_id = node_name
+    return message
+
+
+def _resident_bytes() -> int:
+    """Memory that this process occupies now (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _status(name: str, level: bytes, message: str, values: dict[str, object]) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(name=name, level=level, message=message, values=pairs)

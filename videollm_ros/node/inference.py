@@ -1,0 +1,323 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that owns a stream: it reads frames, answers queries and obeys commands between two steps.
+
+Whatever other threads want of the stream they leave in the inbox; what the stream says leaves through `Outputs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
+
+from .images import ImageError
+from .inbox import Frame, Inbox, Work
+from .latency import Lap, LatencyMeter
+from .manners import Manners
+from .parameters import SpeechParameters, StreamParameters
+from .queries import Query
+from .reply import Reply
+from .speech import Speech
+
+Event = FrameDecision | PartialReply | Utterance
+
+
+class Outputs(Protocol):
+    """What becomes of the stream's events. Called from the inference thread; must not block."""
+
+    def frame_read(self, frame: Frame, decision: FrameDecision) -> None: ...
+
+    def wants_partial(self) -> bool: ...
+
+    def partial(self, speech: Speech) -> None: ...
+
+    def utterance(self, speech: Speech) -> None: ...
+
+    def stream_began(self, reason: str) -> None: ...
+
+    def failed(self, sentence: str) -> None: ...
+
+
+class Inference:
+    """Runs one StreamSession. Its public methods may be called from any thread; the session is its own.
+
+    Args:
+        session: the stream; nobody else touches it from now on.
+        convert: image message -> uint8 RGB [H, W, 3]; raises ImageError.
+    """
+
+    def __init__(
+        self,
+        session: StreamSession,
+        inbox: Inbox,
+        manners: Manners,
+        outputs: Outputs,
+        convert: Callable[[Any], np.ndarray],
+    ):
+        self._session, self._inbox, self._manners = session, inbox, manners
+        self._outputs, self._convert = outputs, convert
+        self._reply: Reply | None = None  # being decoded
+        self._asked: dict[str, Query] = {}  # handed to the session and not answered yet, by key
+        self._newest: tuple[Frame, float] | None = None  # the newest frame read and its speak probability
+        self._stream = 0  # number of the stream being read
+        self._restart = ""  # why a new stream must begin before anything else is read
+        self._closing = False
+        self._utterances = 0
+        self.suppressed = 0  # repeats and muted speech that were not published
+        self.image_errors = 0
+        self.frames_used = 0
+        self.latency = LatencyMeter()
+        self.state = session.state
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    # Called from any thread.
+
+    def ask(self, query: Query) -> None:
+        self._inbox.submit(query)
+
+    def cancel(self, query: Query, reason: str) -> None:
+        """Take the query back, or stop its answer within one token."""
+        if self._inbox.withdraw(query):
+            query.fail(reason)
+        else:
+            self._inbox.post(lambda: self._cancel(query, reason))
+
+    def apply(self, stream: StreamParameters, speech: SpeechParameters) -> None:
+        """Take over what may change live."""
+        self._inbox.post(lambda: self._apply(stream, speech))
+
+    def reset(self, reason: str) -> Future[None]:
+        """Forget the stream. The future is done when it is forgotten."""
+        self._inbox.end_stream()
+        return self._command(lambda: self._forget(reason))
+
+    def pause(self, reason: str) -> Future[None]:
+        """Stop speaking and fail every query; the stream is kept."""
+        self._inbox.drop_frames()
+        return self._command(lambda: self._fall_silent(reason))
+
+    def close(self, reason: str) -> None:
+        """End the thread after the step it is at, and wait for it."""
+        self._inbox.post(lambda: self._close(reason))
+        self._thread.join()
+
+    def _command(self, action: Callable[[], None]) -> Future[None]:
+        done: Future[None] = Future()
+
+        def command() -> None:
+            action()
+            done.set_result(None)
+
+        self._inbox.post(command)
+        return done
+
+    # From here on: the inference thread.
+
+    def _run(self) -> None:
+        while not self._closing:
+            work = self._inbox.wait()
+            try:
+                for command in work.commands:
+                    command()
+                if self._restart:
+                    self._begin_stream(self._restart)
+                self._turn(work)
+            except Exception as error:  # noqa: BLE001 - whatever fails ends this turn, never the thread
+                self._recover(error, work)
+            self.state = self._session.state
+
+    def _turn(self, work: Work) -> None:
+        if work.frames and work.frames[0].stream != self._stream:
+            earlier = [query for query in work.queries if query.stream == self._stream]
+            self._answer(earlier)
+            self._stream = work.frames[0].stream
+            if self._newest is not None:
+                self._begin_stream("the image stamps jumped back, or too long a gap lay between two of them")
+            work = Work(queries=[query for query in work.queries if query not in earlier], frames=work.frames)
+        if not work.frames:
+            self._answer(work.queries)
+            return
+        for query in work.queries:
+            self._hand_over(query)
+        self._read(work.frames)
+
+    def _read(self, frames: list[Frame]) -> None:
+        """Encode the frames together and read them in order."""
+        lap = Lap()
+        images = []
+        for frame in frames:
+            self.latency.add("queue", time.monotonic() - frame.received)
+            try:
+                images.append((frame, self._session.model.prepare(self._convert(frame.message))))
+            except ImageError as error:
+                self.image_errors += 1
+                self._outputs.failed(str(error))
+        if not images:
+            self._answer([])
+            return
+        model = self._session.model
+        with torch.inference_mode():
+            embeds = model.embed(model.encode(torch.stack([pixels for _, pixels in images])))
+        self.latency.add("encode", lap() / len(images))
+        by_stamp = {frame.stamp: frame for frame, _ in images}
+        self._play(self._session.stream_embeds(embeds, list(by_stamp), self._manners.may_speak), by_stamp)
+
+    def _answer(self, queries: list[Query]) -> None:
+        """Answer these queries, and those that still wait, without waiting for a frame."""
+        for query in queries:
+            self._hand_over(query)
+        if self._asked:
+            self._play(self._session.answer(max(query.stamp for query in self._asked.values())), {})
+
+    def _hand_over(self, query: Query) -> None:
+        try:
+            self._session.ask(query.text, query.stamp, query.key)
+        except ValueError as error:
+            query.fail(f"The query was refused: {error}.")
+        else:
+            self._asked[query.key] = query
+
+    def _play(self, events: Generator[Event], frames: dict[float, Frame]) -> None:
+        """Publish the events as they come, and obey what is commanded between two of them."""
+        lap = Lap()
+        with contextlib.closing(events):
+            for event in events:
+                if isinstance(event, FrameDecision):
+                    self.latency.add("frame", lap())
+                    self._decided(frames[event.stamp], event)
+                elif isinstance(event, PartialReply):
+                    self.latency.add("token", lap())
+                    self._grew(event)
+                else:
+                    self._finished(event)
+                for command in self._inbox.commands():
+                    command()
+                if self._restart or self._closing:
+                    return
+                lap()
+
+    def _decided(self, frame: Frame, decision: FrameDecision) -> None:
+        self.frames_used += 1
+        self._newest = (frame, decision.speak_probability)
+        self._inbox.replying = decision.speaks
+        self._outputs.frame_read(frame, decision)
+
+    def _reply_to(self, event: PartialReply | Utterance) -> Reply:
+        """The reply that this event belongs to, opened with its first event."""
+        if self._reply is None:
+            frame, probability = self._newest or (None, 0.0)
+            query = self._asked.get(event.query_id) if event.query is not None else None
+            header = frame.message.header if frame else None
+            self._reply = Reply(query, header, probability, event.stamp)
+            self._inbox.replying = True
+        return self._reply
+
+    def _grew(self, event: PartialReply) -> None:
+        reply = self._reply_to(event)
+        listener = self._outputs.wants_partial()
+        if reply.silenced or not (listener or reply.is_followed):
+            return  # nobody listens: the text is not even decoded
+        text = event.text
+        if reply.query is None and self._manners.may_become_repeat(text, reply.stamp):
+            return
+        speech = self._speech(reply, text, final=False)
+        if listener:
+            self._outputs.partial(speech)
+        if reply.is_followed:
+            reply.query.on_partial(speech)
+
+    def _finished(self, event: Utterance) -> None:
+        reply = self._reply_to(event)
+        self._reply, self._inbox.replying = None, False
+        if reply.query is None:
+            unwanted = reply.silenced or not event.text or self._manners.is_repeat(event.text, reply.stamp)
+            if unwanted and not reply.begun:
+                self.suppressed += 1
+                return
+        self._manners.said(event.text, reply.stamp, asked=reply.query is not None)
+        speech = self._speech(reply, event.text, final=True, truncated=event.truncated)
+        self._outputs.utterance(speech)
+        if reply.query is not None:
+            self._asked.pop(reply.query.key, None)
+            reply.query.resolve(speech)
+
+    def _speech(self, reply: Reply, text: str, *, final: bool, truncated: bool = False) -> Speech:
+        if not reply.begun:
+            self._utterances += 1
+            reply.id = self._utterances
+        return reply.say(text, final=final, truncated=truncated)
+
+    # Commands.
+
+    def _cancel(self, query: Query, reason: str) -> None:
+        if self._reply is not None and self._reply.query is query:
+            self._session.stop_reply()
+        elif self._asked.pop(query.key, None) is not None:
+            self._session.withdraw(query.key)
+            query.fail(reason)
+
+    def _apply(self, stream: StreamParameters, speech: SpeechParameters) -> None:
+        self._session.threshold = stream.threshold
+        self._session.max_new_tokens = stream.max_new_tokens
+        self._manners.rules = speech
+        if speech.muted and self._reply is not None and self._reply.query is None:
+            self._reply.silenced = True
+            self._session.stop_reply()
+
+    def _fall_silent(self, reason: str) -> None:
+        for query in self._inbox.withdraw_all():
+            query.fail(reason)
+        for query in list(self._asked.values()):
+            self._cancel(query, reason)
+        if self._reply is not None:
+            self._reply.silenced = True
+            self._session.stop_reply()
+
+    def _forget(self, reason: str) -> None:
+        if self._reply is None:
+            self._begin_stream(reason)
+        else:
+            self._restart = reason  # once the reply's generator has been left
+
+    def _close(self, reason: str) -> None:
+        self._closing = True
+        for query in [*self._inbox.withdraw_all(), *self._asked.values()]:
+            query.fail(reason)
+
+    def _begin_stream(self, reason: str) -> None:
+        """Forget everything that was seen and said."""
+        if self._reply is not None and self._reply.begun:
+            self._outputs.utterance(self._reply.break_off())  # whoever follows it learns that it ends here
+        self._reply, self._inbox.replying = None, False
+        self._session.reset()
+        for query in self._asked.values():
+            query.fail(f"The stream was reset before the answer: {reason}.")
+        self._asked.clear()
+        self._manners.forget()
+        self._newest = None
+        self._restart = ""
+        self._outputs.stream_began(reason)
+
+    def _recover(self, error: Exception, work: Work) -> None:
+        """Say what went wrong; the stream's state cannot be trusted any more, so a new one begins."""
+        if isinstance(error, torch.OutOfMemoryError):
+            torch.cuda.empty_cache()
+            sentence = (
+                f"The GPU ran out of memory: {error} Set model.quantization, or a smaller context or stream.backlog."
+            )
+        else:
+            sentence = f"The model failed: {type(error).__name__}: {error}"
+        for query in work.queries:
+            query.fail(sentence)
+        self._outputs.failed(sentence)
+        self._restart = "the model failed"
