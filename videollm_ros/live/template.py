@@ -104,8 +104,8 @@ class DialogueTemplate:
         """Token ids and labels of a conversation, both [L]; labels[i] is the target after position i or -100.
 
         Raises:
-            ValueError: an unknown role, an empty text, a stream without frames, or turns in an impossible order;
-                the message has the number of the message in the conversation.
+            ValueError: an unknown role, an empty text, a stream without frames, frames to learn that are no number,
+                or turns in an impossible order; the message has the number of the message in the conversation.
         """
         input_ids: list[int] = []
         labels: list[int] = []
@@ -200,7 +200,9 @@ class DialogueTemplate:
         if not isinstance(num_frames, int) or num_frames < 1:
             raise ValueError(f"message {number}: a stream turn needs num_frames >= 1, not {num_frames!r}")
         learn = message.get("learn", False)
-        num_learned = num_frames if learn is True else int(learn)
+        if not isinstance(learn, int) or learn < 0:
+            raise ValueError(f"message {number}: learn is true, false or a number of frames, not {learn!r}")
+        num_learned = num_frames if learn is True else learn
         for index in range(num_frames):
             learned = index < num_learned
             silent = index + 1 < num_frames or next_turn is Turn.STREAM
