@@ -66,8 +66,7 @@ def seen():
 def test_the_images_are_the_simulators_frames_at_their_stamps(seen):
     images, _ = seen
     assert len(images) > 0.9 * SECONDS * FPS
-    tabletop, start = Tabletop(DOMAIN = 1 + os.getpid() % 100  # so that runs side by side do not hear each other
-SEED, SECONDS, RESOLUTION), nanoseconds(images[0])
+    tabletop, start = Tabletop(SEED, SECONDS, RESOLUTION), nanoseconds(images[0])
     for image in images:
         passed = (nanoseconds(image) - start) * 1e-9
         assert passed * FPS == pytest.approx(round(passed * FPS), abs=1e-6)
