@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from videollm_ros.live.cache import ContextLimits, Kind
-from videollm_ros.live.decoder import StreamDecoder
+from videollm_ros.live.decoder import make_decoder
 from videollm_ros.live.events import FrameDecision, PartialReply, Utterance, decode_reply
 from videollm_ros.live.model import LiveModel
 from videollm_ros.live.template import Turn, clean_user_text
@@ -78,7 +78,7 @@ class StreamSession:
         """
         self.model = model
         self.template = model.template
-        self._decoder = StreamDecoder(model.llm, context or ContextLimits())
+        self._decoder = make_decoder(model.llm, context or ContextLimits(), self._step_lengths())
         self._cache = self._decoder.cache
         self._num_system_tokens = self.template.num_system_tokens
         self.threshold = threshold
@@ -265,7 +265,7 @@ class StreamSession:
             pieces.pop()
         num_tokens, step = embeds.shape[1], embeds.shape[1] + len(interval)
         last_tokens = len(opening) + num_tokens - 1 + step * torch.arange(len(embeds), device=embeds.device)
-        logits = self._decoder.read(torch.cat(pieces), at=last_tokens)
+        logits = self._decoder.read(torch.cat(pieces), at=last_tokens if len(embeds) > 1 else None)
 
         self._wrote(opening)
         for index, stamp in enumerate(stamps):
@@ -368,6 +368,11 @@ class StreamSession:
     @torch.inference_mode()
     def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
         return self.model.embed_ids(torch.tensor(token_ids, dtype=torch.long, device=self.model.device))
+
+    def _step_lengths(self) -> set[int]:
+        """Tokens of the steps that recur: a word of a reply, a frame after silence, a frame after a reply."""
+        frames = {len(self.template.before_frame(turn)) for turn in (Turn.STREAM, Turn.ASSISTANT)}
+        return {1, *(opening + self.model.config.frame_num_tokens for opening in frames)}
 
     def _longest_query(self, max_new_tokens: int) -> int:
         """So long that it fits with its answer beside the newest exchange, which eviction leaves alone."""

@@ -1,0 +1,97 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""CUDA graphs for the steps that recur: a frame, and a word of a reply. One launch instead of hundreds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from videollm_ros.live.cache import ContextLimits, StreamCache
+from videollm_ros.live.decoder import LlamaDecoder
+from videollm_ros.live.llama import LlamaLayers, additive
+
+SPAN = 1024
+"""A graph attends to a fixed span of the cache: the smallest multiple of this that holds what is cached."""
+
+_logger = logging.getLogger(__name__)
+
+
+class GraphedDecoder(LlamaDecoder):
+    """A `LlamaDecoder` that replays recorded steps, all recorded at construction, and reads the rest step by step."""
+
+    def __init__(self, llm: PreTrainedModel, limits: ContextLimits, step_lengths: Iterable[int]) -> None:
+        super().__init__(llm, limits)
+        embedding = llm.get_input_embeddings().weight
+        pool = torch.cuda.graph_pool_handle()
+        self._steps = {
+            length: GraphedStep(self._layers, self.cache, length, embedding, pool) for length in sorted(step_lengths)
+        }
+        for length in [length for length in self._steps if not self._agrees(length, embedding)]:
+            _logger.warning("the CUDA graph of %d tokens does not agree with its kernels; running without it", length)
+            del self._steps[length]
+        self.cache.keys.zero_()
+        self.cache.values.zero_()
+
+    @torch.inference_mode()
+    def read(self, embeds: Tensor, at: Tensor | None = None) -> Tensor:
+        step = self._steps.get(len(embeds)) if at is None else None
+        return super().read(embeds, at) if step is None else step.replay(embeds, self.cache.length)
+
+    @torch.inference_mode()
+    def _agrees(self, length: int, embedding: Tensor) -> bool:
+        """Whether graph and kernels give the same logits, up to the rounding of their different attention spans."""
+        embeds = embedding[:length]
+        graphed = self._steps[length].replay(embeds, 0).clone()
+        expected = super().read(embeds)
+        return bool((graphed - expected).norm() <= 0.05 * expected.norm())
+
+
+class GraphedStep:
+    """M tokens read at any position: one graph per span of the cache."""
+
+    def __init__(self, layers: LlamaLayers, cache: StreamCache, num_tokens: int, like: Tensor, pool: tuple) -> None:
+        """`like` gives device, type and width of the embeddings."""
+        self._embeds = like.new_zeros(num_tokens, like.shape[1])
+        self._offsets = torch.arange(num_tokens, device=like.device)
+        self._start = torch.zeros((), dtype=torch.long, device=like.device)
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+        self._logits: dict[int, Tensor] = {}
+        self._max_tokens = cache.max_tokens
+        spans = {min(span, cache.max_tokens) for span in range(SPAN, cache.max_tokens + SPAN, SPAN)}
+        for span in sorted(spans, reverse=True):  # the largest first: the others fit into its memory
+            self._record(layers, cache, span, pool)
+
+    @torch.inference_mode()
+    def replay(self, embeds: Tensor, start: int) -> Tensor:
+        """Read `embeds` [M, d] at positions from `start` on; logits [1, vocab], overwritten by the next replay."""
+        self._embeds.copy_(embeds)
+        self._start.fill_(start)
+        span = min(-(-(start + len(embeds)) // SPAN) * SPAN, self._max_tokens)
+        self._graphs[span].replay()
+        return self._logits[span]
+
+    @torch.inference_mode()
+    def _record(self, layers: LlamaLayers, cache: StreamCache, span: int, pool: tuple) -> None:
+        def step() -> Tensor:
+            positions = self._start + self._offsets
+            attended = torch.arange(span, device=positions.device) <= positions[:, None]
+            mask = additive(layers.group_mask(attended), cache.keys.dtype)
+            hidden = layers(self._embeds, positions, span, mask, cache)
+            return layers.logits(hidden[-1:]).float()
+
+        # A few runs aside, so that libraries do not choose their kernels while the graph is recorded.
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(2):
+                step()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=pool):
+            self._logits[span] = step()
+        self._graphs[span] = graph

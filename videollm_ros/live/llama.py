@@ -1,0 +1,154 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The layers of the Llama family over a preallocated cache, with nothing that streaming inference does not need.
+
+Uses the weights of a transformers model (Llama, Mistral, Qwen2, Qwen3); query, key and value weights, and gate and up
+weights, are laid side by side in memory so that one matrix product serves them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from videollm_ros.live.cache import StreamCache
+
+FAMILY = ("llama", "mistral", "qwen2", "qwen3")
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One decoder layer; linear maps are modules, so that quantised ones serve as well."""
+
+    input_norm: nn.Module
+    qkv: tuple[nn.Module, ...]
+    query_key_norms: tuple[nn.Module, nn.Module] | None
+    output: nn.Module
+    post_norm: nn.Module
+    gate_up: tuple[nn.Module, ...]
+    down: nn.Module
+
+
+class LlamaLayers:
+    """Shape letters: M tokens read now, S span of the cache attended to, H heads, G kv heads, D head size, d model."""
+
+    def __init__(self, llm: PreTrainedModel, max_positions: int) -> None:
+        config = llm.config
+        self._norm = llm.model.norm
+        self._head = llm.lm_head
+        self._num_heads = config.num_attention_heads
+        self._num_kv_heads = config.num_key_value_heads
+        self._layers = [_gather(layer) for layer in llm.model.layers]
+        self._head_dim = llm.model.layers[0].self_attn.head_dim
+        weight = llm.model.embed_tokens.weight
+        positions = torch.arange(max_positions, device=weight.device)[None]
+        with torch.inference_mode():
+            cos, sin = llm.model.rotary_emb(weight[:1, None], positions)
+        # The sign of rotate_half goes into the table: [max_positions, 1, D].
+        self._cos = cos[0, :, None]
+        first, second = sin[0, :, None].chunk(2, dim=-1)
+        self._sin = torch.cat((-first, second), dim=-1)
+
+    def __call__(self, embeds: Tensor, positions: Tensor, span: int, mask: Tensor | None, cache: StreamCache) -> Tensor:
+        """Write keys and values at `positions` and return the last hidden states [M, d].
+
+        Args:
+            embeds: [M, d].
+            positions: [M], increasing by one.
+            span: how much of the cache is attended to, at least the last position + 1.
+            mask: [H / G * M, span], added to the scores; None for a single token that attends to the whole span.
+        """
+        hidden = embeds
+        cos, sin = self._cos[positions], self._sin[positions]
+        for layer, keys, values in zip(self._layers, cache.keys, cache.values, strict=True):
+            attended = self._attend(layer, layer.input_norm(hidden), positions, span, mask, cos, sin, keys, values)
+            hidden = hidden + layer.output(attended)
+            gate, up = _apply(layer.gate_up, layer.post_norm(hidden)).chunk(2, dim=-1)
+            hidden = hidden + layer.down(F.silu(gate) * up)
+        return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[K, vocab] of last hidden states [K, d]."""
+        return self._head(self._norm(hidden))
+
+    def group_mask(self, mask: Tensor) -> Tensor:
+        """A mask [M, S] for the queries of one head as the mask of all that share a kv head, [H / G * M, S]."""
+        return mask.repeat(self._num_heads // self._num_kv_heads, 1)
+
+    def _attend(self, layer, hidden, positions, span, mask, cos, sin, keys, values) -> Tensor:
+        num_tokens, kv_heads, head_dim = len(hidden), self._num_kv_heads, self._head_dim
+        projected = _apply(layer.qkv, hidden).view(num_tokens, -1, head_dim)  # [M, H + 2 G, D]
+        query_key, value = projected[:, :-kv_heads], projected[:, -kv_heads:]
+        if layer.query_key_norms:
+            query, key = query_key[:, :-kv_heads], query_key[:, -kv_heads:]
+            query_norm, key_norm = layer.query_key_norms
+            query_key = torch.cat((query_norm(query), key_norm(key)), dim=1)
+        query_key = torch.addcmul(query_key * cos, query_key.roll(head_dim // 2, dims=-1), sin)
+        query, key = query_key[:, :-kv_heads], query_key[:, -kv_heads:]
+        keys.index_copy_(2, positions, key.transpose(0, 1)[None])
+        values.index_copy_(2, positions, value.transpose(0, 1)[None])
+        # Queries that share a kv head stand as rows of one attention: no key is copied for them.
+        query = query.view(num_tokens, kv_heads, -1, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, -1, head_dim)
+        attended = F.scaled_dot_product_attention(query, keys[:, :, :span], values[:, :, :span], attn_mask=mask)
+        attended = attended.view(kv_heads, -1, num_tokens, head_dim).permute(2, 0, 1, 3)
+        return attended.reshape(num_tokens, -1)  # [M, H D]
+
+
+def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask that is true where attended to as what is added to the scores: 0 there, minus infinity elsewhere."""
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
+
+
+def _gather(layer: nn.Module) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    norms = (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None
+    return _Layer(
+        input_norm=_norm(layer.input_layernorm),
+        qkv=_side_by_side(attention.q_proj, attention.k_proj, attention.v_proj),
+        query_key_norms=norms and (_norm(norms[0]), _norm(norms[1])),
+        output=attention.o_proj,
+        post_norm=_norm(layer.post_attention_layernorm),
+        gate_up=_side_by_side(mlp.gate_proj, mlp.up_proj),
+        down=mlp.down_proj,
+    )
+
+
+def _apply(linears: tuple[nn.Module, ...], hidden: Tensor) -> Tensor:
+    outputs = [linear(hidden) for linear in linears]
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+
+
+def _side_by_side(*linears: nn.Linear) -> tuple[nn.Module, ...]:
+    """One linear map for several of the same input. The given modules keep working on views of the same memory."""
+    if not all(type(linear.weight.data) is Tensor for linear in linears):
+        return linears  # quantised weights cannot be joined
+    together = getattr(linears[0], "_together", None)
+    if together is not None and together.weight.data_ptr() == linears[0].weight.data_ptr():
+        return (together,)  # joined by an earlier session of the same model
+    weight = torch.cat([linear.weight.data for linear in linears])
+    bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
+    together = nn.Linear(weight.shape[1], len(weight), bias is not None, device="meta")
+    together.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        together.bias = nn.Parameter(bias, requires_grad=False)
+    start = 0
+    for linear in linears:
+        stop = start + linear.out_features
+        linear.weight.data = weight[start:stop]
+        if bias is not None:
+            linear.bias.data = bias[start:stop]
+        start = stop
+    # Kept where the next session finds it, but not as a child: it is no weight of the checkpoint.
+    object.__setattr__(linears[0], "_together", together)
+    return (together,)
+
+
+def _norm(module: nn.Module) -> nn.Module:
+    """The same RMS norm as one kernel."""
+    norm = nn.RMSNorm(len(module.weight), eps=module.variance_epsilon, device="meta")
+    norm.weight = module.weight
+    return norm
