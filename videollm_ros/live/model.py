@@ -104,6 +104,9 @@ class LiveModel(nn.Module):
         Raises:
             ValueError: another type or shape.
         """
+        if isinstance(frames, np.ndarray):
+            # PyTorch takes neither the negative strides of `bgr[..., ::-1]` nor, without a warning, read-only buffers.
+            frames = np.require(frames, requirements=("C_CONTIGUOUS", "WRITEABLE"))
         tensor = torch.as_tensor(frames)
         batched = tensor.ndim == 4
         if tensor.ndim == 3:

@@ -21,7 +21,7 @@ class Rotary:
         name = type(llm).__name__
         if len(modules) != 1:
             raise ValueError(
-                f"{name} has {len(modules)} rotary embeddings; a bounded context needs a decoder with one for all layers"
+                f"{name} has {len(modules)} rotary embeddings; a bounded context needs one that serves all layers"
             )
         rope_type = getattr(modules[0], "rope_type", "default")
         if rope_type in ("dynamic", "longrope"):
