@@ -70,29 +70,26 @@ def test_a_rate_that_is_no_rate_is_refused(fps):
         StampSampler(fps, max_gap=10.0)
 
 
-def frame(stamp):
-    return Frame(message=None, stamp=stamp, received=0.0)
+def frame(stamp, stream=1):
+    return Frame(message=None, stamp=stamp, received=0.0, stream=stream)
 
 
-def drain(queue):
-    stamps = []
-    while taken := queue.take():
-        stamps.append(taken[0].stamp)
-    return stamps
+def stamps_of(queue):
+    return [each.stamp for each in queue.take(100)]
 
 
 def test_while_a_frame_is_read_only_the_newest_waits():
     queue = FrameQueue(backlog=4)
     for stamp in range(5):
         queue.put(frame(stamp), replying=False)
-    assert (drain(queue), queue.dropped) == ([4], 4)
+    assert (stamps_of(queue), queue.dropped) == ([4], 4)
 
 
 def test_during_a_reply_frames_are_kept_in_order_and_the_oldest_is_dropped_beyond_the_backlog():
     queue = FrameQueue(backlog=4)
     for stamp in range(6):
         queue.put(frame(stamp), replying=True)
-    assert (drain(queue), queue.dropped) == ([2, 3, 4, 5], 2)
+    assert (stamps_of(queue), queue.dropped) == ([2, 3, 4, 5], 2)
 
 
 def test_after_a_reply_the_kept_frames_stay_and_one_newest_waits_behind_them():
@@ -101,14 +98,12 @@ def test_after_a_reply_the_kept_frames_stay_and_one_newest_waits_behind_them():
         queue.put(frame(stamp), replying=True)
     for stamp in range(3, 6):
         queue.put(frame(stamp), replying=False)
-    assert (drain(queue), queue.dropped) == ([0, 1, 2, 5], 2)
+    assert (stamps_of(queue), queue.dropped) == ([0, 1, 2, 5], 2)
 
 
-def test_a_new_stream_drops_what_waits_of_the_old_one_and_is_announced_once_even_if_its_first_frame_is_replaced():
+def test_a_frame_of_a_new_stream_takes_the_place_of_what_waits_of_the_old_one():
     queue = FrameQueue(backlog=8)
-    queue.put(frame(9.0), replying=True)
-    queue.put(frame(1.0), replying=False, new_stream=True)
-    queue.put(frame(1.5), replying=False)
-    assert queue.take() == (frame(1.5), True)
-    queue.put(frame(2.0), replying=False)
-    assert (queue.take(), queue.dropped) == ((frame(2.0), False), 2)
+    for stamp in (8.0, 9.0):
+        queue.put(frame(stamp, stream=1), replying=True)
+    queue.put(frame(1.0, stream=2), replying=True)
+    assert (queue.take(100), queue.dropped) == ([frame(1.0, stream=2)], 2)

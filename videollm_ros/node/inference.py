@@ -97,7 +97,7 @@ class Inference:
         self._inbox.post(lambda: self._apply(stream, speech))
 
     def reset(self, reason: str) -> Future[None]:
-        """Forget the stream. The future is done when it is forgotten."""
+        """Forget the stream. The future is done when nothing more is read of it."""
         self._inbox.end_stream()
         return self._command(lambda: self._forget(reason))
 
@@ -203,8 +203,10 @@ class Inference:
                 for command in self._inbox.commands():
                     command()
                 if self._restart or self._closing:
-                    return
+                    break
                 lap()
+        if self._restart:
+            self._begin_stream(self._restart)
 
     def _decided(self, frame: Frame, decision: FrameDecision) -> None:
         self.frames_used += 1
@@ -268,7 +270,10 @@ class Inference:
 
     def _apply(self, stream: StreamParameters, speech: SpeechParameters) -> None:
         self._session.threshold = stream.threshold
-        self._session.max_new_tokens = stream.max_new_tokens
+        try:
+            self._session.max_new_tokens = stream.max_new_tokens
+        except ValueError as error:
+            self._outputs.failed(f"stream.max_new_tokens stays {self._session.max_new_tokens}: {error}.")
         self._manners.rules = speech
         if speech.muted and self._reply is not None and self._reply.query is None:
             self._reply.silenced = True
@@ -284,10 +289,7 @@ class Inference:
             self._session.stop_reply()
 
     def _forget(self, reason: str) -> None:
-        if self._reply is None:
-            self._begin_stream(reason)
-        else:
-            self._restart = reason  # once the reply's generator has been left
+        self._restart = reason  # done once the generator of what is being read has been left
 
     def _close(self, reason: str) -> None:
         self._closing = True

@@ -1,0 +1,329 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The inference thread on the golden model: what it says, when it stops, and that nothing ends it."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from videollm_ros.live import StreamSession
+from videollm_ros.node.images import ImageError
+from videollm_ros.node.inbox import Inbox
+from videollm_ros.node.inference import Inference
+from videollm_ros.node.manners import Manners
+from videollm_ros.node.parameters import SpeechParameters, StreamParameters
+from videollm_ros.node.queries import MAX_OUTSTANDING, QueryDesk, QueryError
+from videollm_ros.node.sampling import StampSampler
+
+FPS = 5.0
+TIMEOUT = 20.0  # seconds; nothing here takes one
+
+
+class Recorder:
+    """Outputs that remember. `on_partial` is called in the inference thread after each partial."""
+
+    def __init__(self, listening=True):
+        self.listening = listening
+        self.decisions, self.partials, self.utterances, self.streams, self.failures = [], [], [], [], []
+        self.on_partial = lambda speech: None
+        self._changed = threading.Condition()
+
+    def _note(self, where, what):
+        with self._changed:
+            where.append(what)
+            self._changed.notify_all()
+
+    def wait_for(self, condition):
+        with self._changed:
+            assert self._changed.wait_for(condition, TIMEOUT)
+
+    def frame_read(self, frame, decision):
+        self._note(self.decisions, decision)
+
+    def wants_partial(self):
+        return self.listening
+
+    def partial(self, speech):
+        self._note(self.partials, speech)
+        self.on_partial(speech)
+
+    def utterance(self, speech):
+        self._note(self.utterances, speech)
+
+    def stream_began(self, reason):
+        self._note(self.streams, reason)
+
+    def failed(self, sentence):
+        self._note(self.failures, sentence)
+
+
+class Stream:
+    """An inference thread with everything around it; images are offered one by one, each once the last is read."""
+
+    def __init__(self, model, *, speech=None, max_new_tokens=100, threshold=0.725, listening=True):
+        self.outputs = Recorder(listening)
+        self.desk = QueryDesk()
+        self.inbox = Inbox(StampSampler(FPS, max_gap=10.0), backlog=50)
+        session = StreamSession(model, threshold=threshold, max_new_tokens=max_new_tokens)
+        manners = Manners(speech or SpeechParameters(repeat_window=0.0))
+        self.inference = Inference(session, self.inbox, manners, self.outputs, self.convert)
+
+    @staticmethod
+    def convert(message):
+        if isinstance(message.pixels, Exception):
+            raise message.pixels
+        return message.pixels
+
+    def offer(self, pixels, stamp):
+        """Show an image; it is read soon."""
+        header = SimpleNamespace(stamp=stamp, frame_id="camera")
+        self.inbox.offer(SimpleNamespace(header=header, pixels=pixels), stamp, 0.0)
+
+    def show(self, scenes, start=0.0):
+        """Show images at FPS; return once all are read and what they led to is said."""
+        for index, pixels in enumerate(scenes):
+            seen = len(self.outputs.decisions)
+            self.offer(pixels, start + index / FPS)
+            self.outputs.wait_for(lambda seen=seen: len(self.outputs.decisions) > seen)
+        self.settle()
+
+    def settle(self):
+        """Wait until the inference thread has done what it was given."""
+        while self.inbox.waiting or self.inbox.replying:
+            self.inference._command(lambda: None).result(TIMEOUT)
+        self.inference._command(lambda: None).result(TIMEOUT)
+
+    def ask(self, text, on_partial=None):
+        query = self.desk.accept(text, "mine", on_partial)
+        self.inference.ask(query)
+        return query
+
+    def said(self):
+        return [(speech.header.stamp, speech.text) for speech in self.outputs.utterances]
+
+
+@pytest.fixture
+def stream_of():
+    streams = []
+
+    def make(model, **options):
+        streams.append(Stream(model, **options))
+        return streams[-1]
+
+    yield make
+    for stream in streams:
+        stream.inference.close("The test is over.")
+
+
+def library_says(model, scenes, threshold=0.725):
+    session = StreamSession(model, threshold=threshold)
+    utterances = [u for i, pixels in enumerate(scenes) for u in session.observe(pixels, i / FPS)]
+    return [(utterance.stamp, utterance.text) for utterance in utterances]
+
+
+def test_it_says_what_the_library_says_with_the_header_of_the_image_that_made_it_speak(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes)
+    assert len(stream.said()) >= 7
+    assert stream.said() == library_says(golden_model, scenes)
+
+
+def test_an_utterance_grows_token_by_token_under_one_id_and_ends_with_its_final_message(
+    stream_of, golden_model, scenes
+):
+    stream = stream_of(golden_model)
+    stream.show(scenes)
+    for number, final in enumerate(stream.outputs.utterances, start=1):
+        growth = [p for p in stream.outputs.partials if p.id == final.id]
+        assert [p.sequence for p in (*growth, final)] == list(range(len(growth) + 1))
+        assert all(later.text.startswith(p.text) for p, later in zip(growth, (*growth[1:], final), strict=True))
+        assert (final.id, final.final, any(p.final for p in growth)) == (number, True, False)
+
+
+def test_no_text_is_decoded_for_partials_when_nobody_listens(stream_of, golden_model, scenes, monkeypatch):
+    decoded = []
+    decode = golden_model.tokenizer.decode
+    monkeypatch.setattr(golden_model.tokenizer, "decode", lambda *a, **k: decoded.append(a) or decode(*a, **k))
+    stream = stream_of(golden_model, listening=False)
+    stream.show(scenes)
+    assert len(decoded) == len(stream.outputs.utterances) > 0
+
+
+def test_a_query_is_answered_at_once_when_no_image_comes(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:3])
+    answer = stream.ask("What is it now?").answer.result(TIMEOUT)
+    assert answer.text and answer.query == "What is it now?" and answer.query_id == "mine"
+    assert answer.header.stamp == 2 / FPS
+
+
+def test_a_query_before_any_image_is_answered_without_a_header(stream_of, golden_model):
+    answer = stream_of(golden_model).ask("What is it now?").answer.result(TIMEOUT)
+    assert answer.text and answer.header is None
+
+
+def test_cancelling_stops_the_answer_within_one_token(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, max_new_tokens=900)
+    stream.show(scenes[:1], start=0.0)
+    grown = []
+
+    def cancel_at_the_third(speech):
+        grown.append(speech)
+        if len(grown) == 3:
+            stream.inference.cancel(query, "Cancelled.")
+
+    query = stream.desk.accept("What is it now?", "", cancel_at_the_third)
+    stream.inference.ask(query)
+    answer = query.answer.result(TIMEOUT)
+    assert answer.truncated and len(grown) == 3
+
+
+def test_a_query_cancelled_while_another_is_being_answered_is_taken_back(stream_of, talkative_model):
+    stream = stream_of(talkative_model, max_new_tokens=900)
+    first = stream.desk.accept("What is it now?", "", lambda speech: stream.inference.cancel(second, "Cancelled."))
+    second = stream.desk.accept("And now?", "")
+    stream.inference.ask(first)
+    stream.inference.ask(second)
+    with pytest.raises(QueryError, match="Cancelled"):
+        second.answer.result(TIMEOUT)
+    stream.inference.cancel(first, "Enough.")
+    assert first.answer.result(TIMEOUT).truncated
+
+
+def test_a_flood_of_queries_is_refused_with_a_sentence_and_room_is_made_by_answers(stream_of, talkative_model):
+    stream = stream_of(talkative_model, max_new_tokens=200)
+    queries = [stream.ask(f"Query {number}?") for number in range(MAX_OUTSTANDING)]
+    with pytest.raises(QueryError, match=f"{MAX_OUTSTANDING} queries are waiting"):
+        stream.ask("One more?")
+    assert all(query.answer.result(TIMEOUT).text for query in queries)
+    assert stream.ask("And now?").answer.result(TIMEOUT).text
+
+
+@pytest.mark.parametrize("text", ["", "  \n", "x" * 2001])
+def test_a_query_that_is_no_query_is_refused(text):
+    with pytest.raises(QueryError, match=r"empty|characters"):
+        QueryDesk().accept(text)
+
+
+def test_muting_stops_unasked_speech_at_once_and_queries_are_still_answered(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
+    muted = SpeechParameters(muted=True)
+    stream.outputs.on_partial = lambda speech: stream.inference.apply(StreamParameters(), muted)
+    stream.offer(scenes[0], 0.0)
+    stream.outputs.wait_for(lambda: stream.outputs.utterances)
+    assert stream.outputs.utterances[0].truncated
+    stream.outputs.on_partial = lambda speech: None
+    stream.inference.apply(StreamParameters(threshold=1.0, max_new_tokens=5), muted)
+    stream.show(scenes[1:5], start=1.0)
+    assert len(stream.outputs.utterances) == 1
+    assert stream.ask("What is it now?").answer.result(TIMEOUT).text
+
+
+def test_a_repeat_within_the_window_is_not_said_and_nothing_of_it_is_published(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model, speech=SpeechParameters(repeat_window=100.0))
+    stream.show(scenes)
+    texts = [text for _, text in stream.said()]
+    expected = [text for _, text in library_says(golden_model, scenes)]
+    assert texts == list(dict.fromkeys(expected)) and len(texts) < len(expected)
+    assert {p.id for p in stream.outputs.partials} <= {u.id for u in stream.outputs.utterances}
+
+
+def test_the_cooldown_keeps_unasked_utterances_apart(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model, speech=SpeechParameters(cooldown=1.0, repeat_window=0.0))
+    stream.show(scenes)
+    stamps = [stamp for stamp, _ in stream.said()]
+    assert len(stamps) >= 3 and min(b - a for a, b in zip(stamps, stamps[1:], strict=False)) >= 1.0
+
+
+def test_a_jump_back_begins_a_new_stream_that_says_the_same_again(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes, start=100.0)
+    stream.show(scenes, start=50.0)
+    said = [text for _, text in stream.said()]
+    assert said[: len(said) // 2] == said[len(said) // 2 :]
+    assert len(stream.outputs.streams) == 1 and "jumped back" in stream.outputs.streams[0]
+
+
+def test_a_reset_during_a_reply_ends_it_and_fails_its_query(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, max_new_tokens=900)
+    stream.show(scenes[:2])
+    followed = threading.Event()
+    query = stream.ask("What is it now?", lambda speech: followed.set())
+    assert followed.wait(TIMEOUT)
+    stream.inference.reset("asked for")
+    with pytest.raises(QueryError, match="reset before the answer: asked for"):
+        query.answer.result(TIMEOUT)
+    stream.settle()
+    assert stream.outputs.utterances[-1].final and stream.outputs.utterances[-1].truncated
+    assert stream.inference.state.frames_read == 0
+
+
+def test_frames_that_come_during_a_reply_are_read_after_it_in_order(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, max_new_tokens=300)
+    stream.show(scenes[:1])
+    followed = threading.Event()
+    query = stream.ask("What is it now?", lambda speech: followed.set())
+    assert followed.wait(TIMEOUT)
+    for index in range(1, 6):
+        stream.offer(scenes[0], index / FPS)
+    query.answer.result(TIMEOUT)
+    stream.outputs.wait_for(lambda: len(stream.outputs.decisions) == 6)
+    assert [decision.stamp for decision in stream.outputs.decisions] == [index / FPS for index in range(6)]
+    assert stream.inbox.dropped == 0
+
+
+def test_an_image_that_cannot_be_read_is_reported_and_the_stream_goes_on(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:4])
+    stream.offer(ImageError("An image without rows."), 4 / FPS)
+    stream.outputs.wait_for(lambda: stream.outputs.failures)
+    stream.show(scenes[5:], start=5 / FPS)
+    assert stream.outputs.failures == ["An image without rows."]
+    assert (stream.inference.image_errors, stream.inference.frames_used) == (1, len(scenes) - 1)
+    assert not stream.outputs.streams
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "The GPU ran out of memory: CUDA out of memory. Set model"),
+        (RuntimeError("a kernel failed"), "The model failed: RuntimeError: a kernel failed"),
+    ],
+)
+def test_a_failure_of_the_model_is_reported_and_a_new_stream_begins(
+    stream_of, golden_model, scenes, monkeypatch, error, sentence
+):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:3])
+
+    def fail(_):
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(golden_model, "encode", fail)
+        stream.offer(scenes[3], 3 / FPS)
+        stream.outputs.wait_for(lambda: stream.outputs.failures)
+    stream.show(scenes, start=1.0)
+    assert stream.outputs.failures[0].startswith(sentence)
+    assert stream.outputs.streams == ["the model failed"]
+    assert [text for _, text in stream.said()][-7:] == [t for _, t in library_says(golden_model, scenes)][-7:]
+
+
+def test_a_limit_that_the_context_has_no_room_for_is_refused_and_the_stream_goes_on(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:3])
+    stream.inference.apply(StreamParameters(max_new_tokens=2048), SpeechParameters())
+    stream.show(scenes[3:], start=3 / FPS)
+    assert "too small for replies of 2048 tokens" in stream.outputs.failures[0]
+    assert stream.inference.frames_used == len(scenes) and not stream.outputs.streams
+
+
+def test_closing_fails_the_queries_that_wait(stream_of, talkative_model):
+    stream = stream_of(talkative_model, max_new_tokens=900)
+    queries = [stream.ask("What is it now?"), stream.ask("And now?")]
+    stream.inference.close("The assistant was shut down.")
+    for query in queries:
+        with pytest.raises(QueryError, match="shut down"):
+            query.answer.result(TIMEOUT)
