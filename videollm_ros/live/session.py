@@ -16,6 +16,7 @@ from torch import Tensor
 from videollm_ros.live.cache import ContextLimits, Kind
 from videollm_ros.live.decoder import make_decoder
 from videollm_ros.live.events import FrameDecision, PartialReply, Utterance, decode_reply
+from videollm_ros.live.gate import FrameGate
 from videollm_ros.live.model import LiveModel
 from videollm_ros.live.template import Turn, clean_user_text
 
@@ -42,6 +43,7 @@ class StreamState:
     """What a stream holds now, for diagnostics."""
 
     frames_read: int
+    frames_skipped: int
     queries_waiting: int
     tokens: int
     max_tokens: int
@@ -69,12 +71,15 @@ class StreamSession:
         threshold: float = 0.725,
         max_new_tokens: int = 100,
         context: ContextLimits | None = None,
+        frame_gate: float | None = None,
     ) -> None:
         """
         Args:
             threshold: theta; silence counts only when its probability is at least this (paper, section 3.4).
             max_new_tokens: a reply that reaches this many tokens is closed and marked truncated.
             context: how much the stream remembers.
+            frame_gate: cosine from 0 to 1: a frame that is so similar to the last one read is taken for silent without
+                being read (see `FrameGate`). None reads every frame.
         """
         self.model = model
         self.template = model.template
@@ -83,6 +88,8 @@ class StreamSession:
         self._num_system_tokens = self.template.num_system_tokens
         self.threshold = threshold
         self.max_new_tokens = max_new_tokens
+        self._gate = None if frame_gate is None else FrameGate(frame_gate)
+        self._frames_skipped = 0
         self._queries: list[Query] = []
         self._turn = Turn.SYSTEM
         self._unfed: list[int] = []  # the last token of a reply that was cut off
@@ -200,6 +207,8 @@ class StreamSession:
                 asked with the frame's stamp, in order, after the events of earlier frames were yielded.
         """
         self._check_stamps(stamps)
+        if self._gate is not None:
+            embeds, stamps = self._pass_gate(self._gate, embeds, stamps)
         done = 0
         while done < len(stamps):
             yield from self._answer_before(stamps[done])
@@ -227,8 +236,11 @@ class StreamSession:
         waiting, self._queries = self._queries, []
         self._cache.clear()
         self._turn = Turn.SYSTEM
+        self._unfed = []
         self._stamp = None
-        self._frames_read = 0
+        self._frames_read = self._frames_skipped = 0
+        if self._gate is not None:
+            self._gate.reset()
         return waiting
 
     @property
@@ -236,6 +248,7 @@ class StreamSession:
         cache = self._cache
         return StreamState(
             frames_read=self._frames_read,
+            frames_skipped=self._frames_skipped,
             queries_waiting=len(self._queries),
             tokens=cache.length,
             max_tokens=cache.max_tokens,
@@ -278,6 +291,13 @@ class StreamSession:
         silent = (silence >= self.threshold) & (logits.argmax(-1) == self.template.silence_token_id)
         speak_probability, silent = torch.stack((1 - silence, silent.float())).tolist()  # one copy to the host
         return speak_probability, [bool(value) for value in silent]
+
+    def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
+        """The frames that are worth reading; one at which a query is due always is."""
+        due = self._queries[0].stamp if self._queries else math.inf
+        passed = gate.select(embeds, [stamp >= due for stamp in stamps])
+        self._frames_skipped += len(stamps) - len(passed)
+        return embeds[passed], [stamps[index] for index in passed]
 
     def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
         """How many of the next frames can be read before a query is due or the cache is full."""
