@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 QUANTIZATIONS = ("int8", "int4", "fp8")
@@ -17,7 +17,7 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         quantization: `int8` (per channel), `int4` (groups of 128, CUDA only) or `fp8` (Hopper, Ada and newer).
 
     Raises:
-        ValueError: an unknown format, or torchao is not installed.
+        ValueError: an unknown format, torchao is not installed, or a layer's sizes do not fit the format.
     """
     if quantization not in QUANTIZATIONS:
         raise ValueError(f"unknown quantization {quantization!r}; expected one of {', '.join(QUANTIZATIONS)}")
@@ -32,4 +32,12 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         "int4": torchao.Int4WeightOnlyConfig,
         "fp8": torchao.Float8WeightOnlyConfig,
     }[quantization]
+    linears = [module for module in llm.base_model.modules() if isinstance(module, nn.Linear)]
     torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))
+    # torchao passes over a layer whose sizes do not fit the format, without a word.
+    kept = [module for module in linears if type(module.weight.data) is Tensor]
+    if kept:
+        raise ValueError(
+            f"quantization {quantization} does not fit {len(kept)} of {len(linears)} linear layers, "
+            f"the first has weights {list(kept[0].weight.shape)}"
+        )
