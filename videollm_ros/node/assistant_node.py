@@ -57,7 +57,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         # Transitions in a group of their own: while a model loads, parameters and diagnostics stay responsive.
         self._transitions = MutuallyExclusiveCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
-        self._parameters = LiveParameters(self, Parameters, self._parameters_changed)
+        self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed)
         self._error = LastError()
         self._desk = QueryDesk()
         self._state = "unconfigured"
@@ -81,7 +81,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     @property
     def parameters(self) -> Parameters:
-        return self._parameters.current
+        return self._live_parameters.current
 
     # Lifecycle.
 

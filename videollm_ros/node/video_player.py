@@ -58,8 +58,8 @@ class VideoPlayer(Node):
 
     def __init__(self) -> None:
         super().__init__("video_player")
-        self._parameters = LiveParameters(self, PlayerParameters).current
-        parameters = self._parameters
+        self._settings = LiveParameters(self, PlayerParameters).current
+        parameters = self._settings
         self._footage = open_footage(parameters.source, parameters.rate)
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
         message_type = Image if parameters.image_transport == "raw" else CompressedImage
@@ -77,7 +77,7 @@ class VideoPlayer(Node):
 
     def _play(self) -> None:
         try:
-            while self._parameters.wait_for_subscriber and not self._images.get_subscription_count():
+            while self._settings.wait_for_subscriber and not self._images.get_subscription_count():
                 if self._stop.wait(0.05):
                     return
             self._publish_all()
@@ -86,15 +86,15 @@ class VideoPlayer(Node):
         if self._stop.is_set() or not self.context.ok():
             return
         self._ended.publish(Empty())
-        self.get_logger().info(f"The end of {self._parameters.source}.")
-        if self._parameters.exit_at_end:
+        self.get_logger().info(f"The end of {self._settings.source}.")
+        if self._settings.exit_at_end:
             self._images.wait_for_all_acked(Duration(seconds=1))
             self._ended.wait_for_all_acked(Duration(seconds=1))
             rclpy.try_shutdown()
 
     def _publish_all(self) -> None:
         start, started = self.get_clock().now(), time.monotonic()
-        for frame, media_time in self._endlessly() if self._parameters.loop else self._once():
+        for frame, media_time in self._endlessly() if self._settings.loop else self._once():
             if self._stop.wait(max(0.0, started + media_time - time.monotonic())) or not self.context.ok():
                 return
             self._images.publish(self._message(frame.rgb, start + Duration(seconds=media_time)))
@@ -112,10 +112,10 @@ class VideoPlayer(Node):
                 media_time = offset + frame.time
                 yield frame, media_time
             offset = media_time + (duration or 1.0)
-            self._footage = open_footage(self._parameters.source, self._parameters.rate)
+            self._footage = open_footage(self._settings.source, self._settings.rate)
 
     def _message(self, rgb: np.ndarray, stamp: Time) -> Image | CompressedImage:
-        if self._parameters.image_transport == "raw":
+        if self._settings.image_transport == "raw":
             height, width, _ = rgb.shape
             message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
             message.data.frombytes(rgb.tobytes())
@@ -124,7 +124,7 @@ class VideoPlayer(Node):
             jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1]
             message.data.frombytes(jpeg.tobytes())
         message.header.stamp = stamp.to_msg()
-        message.header.frame_id = self._parameters.frame_id
+        message.header.frame_id = self._settings.frame_id
         return message
 
 
