@@ -86,7 +86,7 @@ $(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMake
 	@echo "setup: building the ROS 2 interfaces"
 	@mkdir -p build
 	@source .venv/bin/activate; $(build_env) colcon --log-base build/log build --base-paths . \
-	  --build-base build --install-base install --merge-install --symlink-install \
+	  --build-base build --install-base install --merge-install --symlink-install --cmake-force-configure \
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python $(build_args) \
 	  > build/colcon.txt 2>&1 || { cat build/colcon.txt >&2; exit 1; }
 	@touch $@

@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("launch_ros", reason="launch_ros is not installed: it comes with a ROS 2 distribution")
 pytest.importorskip("ros2launch", reason="ros2launch is not installed: it comes with a ROS 2 distribution")
 
-import rclpy  # noqa: E402
-from lifecycle_msgs.srv import GetState  # noqa: E402
-from rcl_interfaces.srv import GetParameters  # noqa: E402
+import rclpy
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import GetParameters
 
-from videollm_ros.srv import Ask  # noqa: E402
+from videollm_ros.srv import Ask
 
 STARTS_WITHIN = 60.0  # seconds, on a slow machine
 COMMAND = ["ros2", "launch", "videollm_ros", "assistant.launch.py"]
