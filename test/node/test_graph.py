@@ -35,13 +35,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
-from videollm_ros.action import Converse
-from videollm_ros.msg import AssistantUtterance, SpeakProbability
-from videollm_ros.srv import Ask
 
+from videollm_ros.action import Converse
 from videollm_ros.live import StreamSession
+from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.node.messages import seconds
 from videollm_ros.node.queries import MAX_OUTSTANDING
+from videollm_ros.srv import Ask
 
 FPS = 5.0
 TIMEOUT = 30.0  # seconds; a loaded machine may be slow, and nothing here needs so long
