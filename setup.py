@@ -28,5 +28,9 @@ setup(
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     python_requires=">=3.10",
     install_requires=requirements("library") + requirements("images"),
-    extras_require={"train": requirements("training"), "quantization": requirements("quantization"), "test": requirements("test")},
+    extras_require={
+        "quantization": requirements("quantization"),
+        "test": requirements("test"),
+        "train": requirements("training"),
+    },
 )
