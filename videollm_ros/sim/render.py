@@ -7,7 +7,9 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .draw import OPEN_WIDTH, WIDTHS, Sprite, background, gripper_sprite, item_sprite, shadow_sprite
+from .draw import Sprite
+from .items import WIDTHS, item_sprite
+from .scenery import OPEN_WIDTH, background, gripper_sprite, shadow_sprite
 from .script import TABLE_Y, Actor, Script
 from .world import COLOURS
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .items import HEIGHTS
 from .motion import Point, Track
 from .sentences import event_text
 from .world import COLOURS, KINDS, MAX_ITEMS, PLACES, SHAPES, Event, Item, State
 
 TABLE_Y = 0.91  # y of the foot of a standing item
-HELD_Y = 0.38  # y of the foot of a held item
+HELD_Y = 0.42  # y of the foot of a held item
 ABOVE_Y = -0.06  # y of the foot of an item, or of the gripper's hold, that is out of view
 FALL, LEAVE, SLIDE = 0.3, 0.3, 0.4  # seconds that motions take
 REACH, CLOSE, LIFT = 0.5, 0.15, 0.35
@@ -211,7 +212,7 @@ class Director:
 
     def _enter(self, item: Item, time: float, spot: Point | None = None) -> Actor:
         tint = tuple(int(v) for v in self.rng.integers(-12, 13, 3))
-        actor = Actor(item, float(self.rng.uniform(0.26, 0.29)), tint, Track(spot), time)
+        actor = Actor(item, HEIGHTS[item.shape] * float(self.rng.uniform(0.95, 1.05)), tint, Track(spot), time)
         self.script.actors.append(actor)
         self.cast[item] = actor
         return actor
