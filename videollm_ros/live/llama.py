@@ -30,6 +30,7 @@ class _Layer:
     output: nn.Module
     post_norm: nn.Module
     gate_up: tuple[nn.Module, ...]
+    activation: nn.Module
     down: nn.Module
 
 
@@ -68,7 +69,7 @@ class LlamaLayers:
             attended = self._attend(layer, layer.input_norm(hidden), positions, span, mask, cos, sin, keys, values)
             hidden = hidden + layer.output(attended)
             gate, up = _apply(layer.gate_up, layer.post_norm(hidden)).chunk(2, dim=-1)
-            hidden = hidden + layer.down(F.silu(gate) * up)
+            hidden = hidden + layer.down(layer.activation(gate) * up)
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -113,6 +114,7 @@ def _gather(layer: nn.Module) -> _Layer:
         output=attention.o_proj,
         post_norm=_norm(layer.post_attention_layernorm),
         gate_up=_side_by_side(mlp.gate_proj, mlp.up_proj),
+        activation=mlp.act_fn,
         down=mlp.down_proj,
     )
 
