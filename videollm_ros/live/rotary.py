@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 
@@ -13,7 +15,8 @@ class Rotary:
     """The rotary embedding of a decoder.
 
     Raises:
-        ValueError: the decoder has no rotary embedding, several, or one whose frequencies change with the length.
+        ValueError: the decoder has no rotary embedding, several, one whose frequencies change with the length, or one
+            that pairs dimensions in another way than halves.
     """
 
     def __init__(self, llm: PreTrainedModel) -> None:
@@ -27,6 +30,10 @@ class Rotary:
         if rope_type in ("dynamic", "longrope"):
             raise ValueError(f"{name} has {rope_type} RoPE, whose kept keys cannot be moved to new positions")
         self.inv_freq: Tensor = modules[0].inv_freq.float()  # [rotary_dim / 2]
+        if not self._turns_as(llm, modules[0]):
+            raise ValueError(
+                f"{name} does not rotate halves of its keys, so kept keys cannot be moved to new positions"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -48,3 +55,14 @@ class Rotary:
         first, second = turned.chunk(2, dim=-1)
         turned = turned * cos + torch.cat((-second, first), dim=-1) * sin
         return torch.cat((turned.to(keys.dtype), keys[..., rotary_dim:]), dim=-1)
+
+    def _turns_as(self, llm: PreTrainedModel, embedding: nn.Module) -> bool:
+        """Whether a key that is moved is the one that the decoder itself would have computed there."""
+        apply = getattr(inspect.getmodule(type(llm)), "apply_rotary_pos_emb", None)
+        if apply is None:
+            return False
+        old, new = positions = torch.tensor([[3], [10]], device=self.device)
+        key = torch.linspace(-1, 1, 2 * len(self.inv_freq), device=self.device).expand(1, 1, 2, -1)
+        _, turned = apply(key, key, *embedding(key, positions.T))
+        moved = self.rotate(turned[..., :1, :], self.between(old, new))
+        return torch.allclose(moved, turned[..., 1:, :], atol=1e-4)
