@@ -21,6 +21,8 @@ from videollm_ros.live import LiveConfig, LiveModel
 from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
 
+torch.set_num_threads(1)  # the models are tiny: threads would wait for each other
+
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
 SMALL = LiveConfig(frame_resolution=32, frame_token_pooled=(1, 2), system_prompt="Watch.")
@@ -78,7 +80,11 @@ def random_llm(tokenizer) -> Callable[..., PreTrainedModel]:
             "initializer_range": 0.2,
         }
         torch.manual_seed(0)
-        return llm_class(config_class(**{**sizes, **options})).eval().requires_grad_(False)
+        llm = llm_class(config_class(**{**sizes, **options})).eval().requires_grad_(False)
+        for parameter in llm.parameters():
+            if parameter.ndim == 1:  # biases start as zeros and norms as ones, which hides what goes wrong with them
+                parameter += 0.2 * torch.randn_like(parameter)
+        return llm
 
     return build
 
