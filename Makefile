@@ -20,7 +20,7 @@ PACKAGES := .venv/packages-installed
 INTERFACES := build/interfaces-built
 
 pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
-requirement_sets := library training test
+requirement_sets := library training quantization test
 ifeq ($(ROS),wheels)
   requirement_sets += images ros
   # The wheels are a prefix to CMake and ament; the include file says what else they need.
@@ -75,6 +75,7 @@ else
 endif
 	@$(pip_install) $$(grep '^torch==' constraints.txt)
 	@$(pip_install) $(requirement_sets:%=-r requirements/%.txt)
+	@$(pip_install) --no-deps -r requirements/tokenizer.txt
 	@touch $@
 
 # Python modules, launch and configuration files are linked, not copied: only a new file of the latter two,
