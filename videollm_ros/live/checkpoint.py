@@ -75,13 +75,13 @@ def load(
             model = _load_self_contained(folder, llm, vision, dtype)
         else:
             raise CheckpointError(f"{folder} has neither {_ADAPTER_CONFIG} nor {CONFIG_NAME}: it is no LIVE checkpoint")
+        model.requires_grad_(False).eval().to(device)
+        if quantization is not None:
+            quantize(model.llm, quantization)
     except CheckpointError:
         raise
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from error
-    model.requires_grad_(False).eval().to(device)
-    if quantization is not None:
-        quantize(model.llm, quantization)
     return model
 
 

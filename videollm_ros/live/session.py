@@ -294,8 +294,8 @@ class StreamSession:
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The frames that are worth reading; one at which a query is due always is."""
-        due = self._queries[0].stamp if self._queries else math.inf
-        passed = gate.select(embeds, [stamp >= due for stamp in stamps])
+        due = {bisect.bisect_left(stamps, query.stamp) for query in self._queries}  # the frames they are answered at
+        passed = gate.select(embeds, [index in due for index in range(len(stamps))])
         self._frames_skipped += len(stamps) - len(passed)
         return embeds[passed], [stamps[index] for index in passed]
 

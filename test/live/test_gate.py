@@ -1,0 +1,61 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The frame gate skips what has not changed, and never a frame that somebody asks about."""
+
+import pytest
+import torch
+
+from videollm_ros.live import StreamSession
+from videollm_ros.live.gate import FrameGate
+
+
+def scenes(*numbers: int) -> torch.Tensor:
+    """Embeddings [T, 2, 8]; the same number is the same scene."""
+    torch.manual_seed(0)
+    each = torch.randn(max(numbers) + 1, 2, 8)
+    return each[list(numbers)]
+
+
+def test_a_frame_like_the_last_one_read_is_skipped():
+    assert FrameGate(0.99).select(scenes(0, 0, 1, 1, 1, 0), [False] * 6) == [0, 2, 5]
+
+
+def test_slow_change_adds_up_until_a_frame_passes():
+    start, end = scenes(0, 1)
+    drift = torch.stack([start.lerp(end, step / 20) for step in range(21)])
+    passed = FrameGate(0.9).select(drift, [False] * 21)
+    assert passed[0] == 0
+    assert 2 <= len(passed) < 21
+
+
+def test_one_by_one_and_together_the_same_frames_pass():
+    frames, gate = scenes(0, 0, 1, 2, 2, 0), FrameGate(0.99)
+    one_by_one = [index for index in range(6) if gate.select(frames[index : index + 1], [False])]
+    assert one_by_one == FrameGate(0.99).select(frames, [False] * 6)
+
+
+def test_a_required_frame_passes_however_little_it_differs():
+    assert FrameGate(0.99).select(scenes(0, 0, 0), [False, True, False]) == [0, 1]
+
+
+def test_after_a_reset_the_first_frame_passes():
+    gate = FrameGate(0.99)
+    gate.select(scenes(0), [False])
+    gate.reset()
+    assert gate.select(scenes(0), [False]) == [0]
+
+
+@pytest.mark.parametrize("similarity", [-0.1, 0.0, 1.1, float("nan")])
+def test_a_similarity_that_is_no_cosine_is_refused(similarity):
+    with pytest.raises(ValueError, match="cosine"):
+        FrameGate(similarity)
+
+
+def test_a_gated_session_reads_fewer_frames_and_still_answers(golden_model, golden_frames):
+    still = golden_frames[:1].expand(8, -1, -1, -1)
+    session = StreamSession(golden_model, frame_gate=0.999)
+    session.ask("What is it now?", 2.0)
+    utterances = session.observe_many(still, [index / 2 for index in range(8)])
+    assert session.state.frames_read + session.state.frames_skipped == 8
+    assert session.state.frames_skipped >= 5
+    assert [utterance.query for utterance in utterances if utterance.query] == ["What is it now?"]
