@@ -1,0 +1,36 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's two baselines (section 4.2, table 1) as conversations and labels, to be trained on the same budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from videollm_ros.live.template import IGNORED, DialogueTemplate
+
+NOTHING_NEW = "..."
+"""The reply to a frame on which there is nothing to say, in the per-frame dialogue."""
+
+
+def per_frame_dialogue(conversation: Sequence[dict]) -> list[dict]:
+    """Every frame is a turn with a reply, `NOTHING_NEW` where the streaming dialogue is silent."""
+    messages: list[dict] = []
+    for number, message in enumerate(conversation):
+        if message["role"] != "stream":
+            messages.append(dict(message))
+            continue
+        following = conversation[number + 1]["role"] if number + 1 < len(conversation) else None
+        for index in range(message["num_frames"]):
+            messages.append({"role": "stream", "num_frames": 1, "learn": message.get("learn", False) is True})
+            if index + 1 < message["num_frames"] or following is None:
+                reply = {"role": "assistant", "content": NOTHING_NEW, "learn": message.get("learn", False) is True}
+                messages.append(reply)
+    return messages
+
+
+def interleaved_labels(input_ids: Sequence[int], labels: Sequence[int], template: DialogueTemplate) -> list[int]:
+    """Labels of the interleaved dialogue: replies are learned where they stand, silence is not."""
+    return [
+        IGNORED if token_id == template.frame_token_id and label == template.silence_token_id else label
+        for token_id, label in zip(input_ids, labels, strict=True)
+    ]

@@ -1,0 +1,68 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Vision features on disk: encoded once, read again in every epoch. One safetensors file per video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from videollm_ros.data.dialogues import Dialogue, DialogueError
+from videollm_ros.live import LiveModel
+
+_NAME = "features"
+
+
+class FeatureFolder:
+    """Features [T, n, d_vision] by video id: `<folder>/<video>.safetensors`."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, video: str) -> Path:
+        return self.folder / f"{video}.safetensors"
+
+    def write(self, video: str, features: Tensor) -> None:
+        """Store features [T, n, d_vision] in half precision."""
+        path = self.path(video)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({_NAME: features.detach().to("cpu", torch.float16).contiguous()}, path)
+
+    def num_frames(self, dialogue: Dialogue) -> int:
+        """Frames stored for the dialogue's video."""
+        with self._open(dialogue) as file:
+            return file.get_slice(_NAME).get_shape()[0]
+
+    def read(self, dialogue: Dialogue) -> Tensor:
+        """The features [T, n, d_vision] of the dialogue's frames; only these are read from disk.
+
+        Raises:
+            DialogueError: no features of that video, or fewer than the dialogue needs.
+        """
+        start, stop = dialogue.frames
+        with self._open(dialogue) as file:
+            stored = file.get_slice(_NAME)
+            dialogue.check(num_available=stored.get_shape()[0])
+            return stored[start:stop]
+
+    def _open(self, dialogue: Dialogue):
+        path = self.path(dialogue.video)
+        try:
+            file = safe_open(path, framework="pt")
+        except (OSError, SafetensorError) as error:
+            raise DialogueError(
+                f"{dialogue.source}: the features of video {dialogue.video} cannot be read from {path}: {error}."
+            ) from error
+        return file
+
+
+@torch.inference_mode()
+def write_features(model: LiveModel, frames: Tensor, video: str, folder: FeatureFolder, batch_size: int = 64) -> Tensor:
+    """Encode the frames of a video, uint8 RGB [T, 3, H, W], and store them. Returns what was stored, in float32."""
+    features = torch.cat([model.encode(model.prepare(chunk)).float().cpu() for chunk in frames.split(batch_size)])
+    folder.write(video, features)
+    return features

@@ -1,0 +1,7 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Training: the streaming objective on the Hugging Face Trainer, configured by one YAML file."""
+
+from videollm_ros.training.config import ConfigError, TrainConfig
+
+__all__ = ["ConfigError", "TrainConfig"]

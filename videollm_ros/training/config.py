@@ -1,0 +1,206 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A training run as a YAML file: the model it starts from, what learns, and the stages it goes through."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import yaml
+
+
+class ConfigError(ValueError):
+    """A training configuration that cannot be used; the message names the setting and what was expected."""
+
+
+@dataclass(frozen=True)
+class ScratchConfig:
+    """A new, small model. `vision` and `llm` are settings of SiglipVisionConfig and LlamaConfig."""
+
+    vision: dict[str, Any]
+    llm: dict[str, Any]
+    live: dict[str, Any]
+    """Settings of LiveConfig."""
+    vocabulary_size: int = 512
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Where training starts: exactly one of a LIVE checkpoint, a pair of pretrained parts, or from scratch."""
+
+    checkpoint: str | None = None
+    llm: str | None = None
+    vision: str | None = None
+    live: dict[str, Any] = field(default_factory=dict)
+    """Settings of LiveConfig for a model made of `llm` and `vision`."""
+    scratch: ScratchConfig | None = None
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        starts = [self.checkpoint is not None, self.scratch is not None]
+        parts = self.llm is not None and self.vision is not None
+        if sum(starts) > 1 or (not any(starts) and not parts):
+            raise ConfigError("model needs exactly one of checkpoint, scratch, or both llm and vision")
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """What learns. The connector always does."""
+
+    llm: str = "lora"
+    """"lora", "all" or "none"."""
+    vision: bool = False
+    lora_r: int = 128
+    lora_alpha: int = 256
+    lora_dropout: float = 0.05
+    lora_targets: tuple[str, ...] = (
+        *("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"),
+    )
+
+    def __post_init__(self) -> None:
+        if self.llm not in ("lora", "all", "none"):
+            raise ConfigError(f'learn.llm is "lora", "all" or "none", not {self.llm!r}')
+
+
+@dataclass(frozen=True)
+class SimulatorConfig:
+    """Streams of the tabletop simulator, one per seed of [start, stop)."""
+
+    seeds: tuple[int, int]
+    seconds: float = 60.0
+    resolutions: tuple[int, ...] = (96,)
+    """Sides of the rendered frames in pixels, taken in turn, before they are fitted to the vision tower."""
+    memory: tuple[int, int] | None = None
+    """Of every second stream only the last frames are in the context, this many seconds at least and at most; what
+    was said before stays. That is what a session's bounded context looks like after a while."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seeds[0] < self.seeds[1]:
+            raise ConfigError(f"data.simulator.seeds is [start, stop) with start < stop, not {list(self.seeds)}")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The dialogues: of the simulator, or a JSON-lines file with features or videos beside it."""
+
+    simulator: SimulatorConfig | None = None
+    dialogues: str | None = None
+    features: str | None = None
+    """Folder of stored features, one file per video."""
+    videos: str | None = None
+    """Folder of video files, read at the model's frame rate, when features are not stored."""
+    silent_share: float = 1.0
+    """Share of the silent frames that are learned (ProAssist: 0.1)."""
+    broken_replies: float = 0.0
+    """Share of the dialogues in which an earlier reply is replaced or dropped."""
+    baseline: str | None = None
+    """"per_frame" or "interleaved": the paper's two baselines instead of the streaming dialogue."""
+
+    def __post_init__(self) -> None:
+        if (self.simulator is None) == (self.dialogues is None):
+            raise ConfigError("data needs exactly one of simulator and dialogues")
+        if self.dialogues is not None and (self.features is None) == (self.videos is None):
+            raise ConfigError("data.dialogues needs exactly one of features and videos")
+        if not 0 < self.silent_share <= 1:
+            raise ConfigError(f"data.silent_share is a share above 0 and at most 1, not {self.silent_share}")
+        if not 0 <= self.broken_replies <= 1:
+            raise ConfigError(f"data.broken_replies is a share from 0 to 1, not {self.broken_replies}")
+        if self.baseline not in (None, "per_frame", "interleaved"):
+            raise ConfigError(f'data.baseline is "per_frame" or "interleaved", not {self.baseline!r}')
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage: what is learned from what, and the Hugging Face Trainer's settings for it.
+
+    `task` "dialogue" is the streaming objective; "scene" teaches the vision tower the simulator's scenes.
+    """
+
+    name: str
+    data: DataConfig
+    trainer: dict[str, Any]
+    """Settings of transformers.TrainingArguments; output_dir is the run's."""
+    task: str = "dialogue"
+    learn: LearnConfig = field(default_factory=LearnConfig)
+    stream_loss_weight: float = 1.0
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.task not in ("dialogue", "scene"):
+            raise ConfigError(f'stage {self.name}: task is "dialogue" or "scene", not {self.task!r}')
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole run."""
+
+    output: str
+    model: ModelConfig
+    stages: tuple[StageConfig, ...]
+    threads: int | None = None
+    """CPU threads of PyTorch; None leaves it to PyTorch."""
+    seed: int = 0
+
+    @classmethod
+    def load(cls, path: str | Path) -> TrainConfig:
+        """Read a YAML file.
+
+        Raises:
+            ConfigError: not there, not YAML, or a setting that is unknown, missing or of the wrong type.
+        """
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read: {error}") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not valid YAML: {error}") from error
+        try:
+            return from_values(cls, values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+
+def from_values(kind: type, values: object, name: str = "") -> Any:
+    """A dataclass `kind` out of nested dictionaries and lists, with every name and type checked."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name or 'the file'} holds settings by name, not {values!r}")
+    hints = get_type_hints(kind)
+    unknown = sorted(values.keys() - hints.keys())
+    if unknown:
+        raise ConfigError(f"unknown setting {_join(name, unknown[0])}; known are {', '.join(hints)}")
+    needed = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+    for setting in needed:
+        if setting not in values:
+            raise ConfigError(f"{_join(name, setting)} is missing")
+    return kind(**{setting: _convert(hints[setting], value, _join(name, setting)) for setting, value in values.items()})
+
+
+def _convert(kind: Any, value: object, name: str) -> object:
+    if get_origin(kind) in (UnionType, typing.Union):
+        if value is None and type(None) in get_args(kind):
+            return None
+        kind = next(option for option in get_args(kind) if option is not type(None))
+    if dataclasses.is_dataclass(kind):
+        return from_values(kind, value, name)
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is tuple:
+        if not isinstance(value, list) or (inner[-1] is not Ellipsis and len(value) != len(inner)):
+            raise ConfigError(f"{name} is a list{'' if inner[-1] is Ellipsis else f' of {len(inner)}'}, not {value!r}")
+        return tuple(_convert(inner[0], item, f"{name}[{index}]") for index, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return value
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(kind, type) and type(value) is kind:
+        return value
+    raise ConfigError(f"{name} is of type {getattr(kind, '__name__', kind)}, not {value!r}")
+
+
+def _join(name: str, setting: str) -> str:
+    return f"{name}.{setting}" if name else setting

@@ -1,0 +1,62 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The streaming objective as a module: a batch in, its loss and the loss of its two kinds of decision out."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from videollm_ros.live import LiveModel
+from videollm_ros.live.template import IGNORED
+
+
+class StreamingObjective(nn.Module):
+    """Cross-entropy over the learned positions, silence-or-speak positions weighted (paper, equation 2)."""
+
+    def __init__(self, live: LiveModel, stream_weight: float = 1.0) -> None:
+        super().__init__()
+        self.live = live
+        self.stream_weight = stream_weight
+        self.learns_vision = any(parameter.requires_grad for parameter in live.vision.parameters())
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        labels: Tensor,
+        attention_mask: Tensor,
+        features: Tensor | None = None,
+        frames: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Read a batch as `data.Collator` makes it.
+
+        Returns:
+            sums over positions, so that batches can be put together: loss_sum, num_learned, stream_sum, num_stream,
+            text_sum, num_text. `loss` is loss_sum / num_learned.
+
+        Raises:
+            ValueError: neither features nor frames, or another number of them than the dialogues hold.
+        """
+        if features is None:
+            if frames is None:
+                raise ValueError("a batch needs features or frames")
+            with torch.set_grad_enabled(self.learns_vision and torch.is_grad_enabled()):
+                features = self.live.encode(frames)
+        # A batch without padding needs no mask, and the decoder is faster without one.
+        mask = None if bool(attention_mask.all()) else attention_mask
+        logits = self.live(input_ids, features, attention_mask=mask).logits
+        learned = labels != IGNORED
+        losses = F.cross_entropy(logits[learned].float(), labels[learned], reduction="none")
+        stream = (input_ids == self.live.template.frame_token_id)[learned]
+        weighted = torch.where(stream, losses * self.stream_weight, losses).sum()
+        num_learned = learned.sum()
+        return {
+            "loss": weighted / num_learned.clamp(min=1),
+            "loss_sum": weighted,
+            "num_learned": num_learned,
+            "stream_sum": losses[stream].sum().detach(),
+            "num_stream": stream.sum(),
+            "text_sum": losses[~stream].sum().detach(),
+            "num_text": (~stream).sum(),
+        }

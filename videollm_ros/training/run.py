@@ -1,0 +1,155 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A whole run: the model, its stages one after another, and what is left in the output folder.
+
+<output>/<n>-<stage>/checkpoint-<step>/    where a killed run goes on
+<output>/<n>-<stage>/model/                the model after the stage
+<output>/model/                            the model after the last stage, in half precision
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import TrainingArguments, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+
+from videollm_ros.data.collation import Collator
+from videollm_ros.live import LiveConfig, LiveModel
+from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
+from videollm_ros.live.model import make_connector
+from videollm_ros.live.vision import VisionEncoder
+from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig
+from videollm_ros.training.learnable import set_learnable
+from videollm_ros.training.objective import StreamingObjective
+from videollm_ros.training.output import is_adapted, write_checkpoint
+from videollm_ros.training.samples import DialogueSamples, file_sources
+from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_scenes
+from videollm_ros.training.scratch import make_model
+from videollm_ros.training.simulated import simulated_sources
+from videollm_ros.training.trainer import ObjectiveTrainer
+
+FINAL_MODEL = "model"
+log = logging.getLogger(__name__)
+
+
+def train(config: TrainConfig, stop_after: str | None = None) -> Path:
+    """Run all stages; those that are finished already are skipped, an unfinished one goes on where it was killed.
+
+    Args:
+        stop_after: name of the last stage to run; None for all.
+
+    Returns:
+        the folder of the final model.
+
+    Raises:
+        ConfigError, DialogueError, CheckpointError: in sentences.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    output = Path(config.output)
+    set_seed(config.seed)
+    model: LiveModel | None = None
+    for number, stage in enumerate(config.stages, start=1):
+        folder = output / f"{number}-{stage.name}"
+        finished = folder / FINAL_MODEL
+        last = number == len(config.stages) or stage.name == stop_after
+        if not finished.exists():
+            if model is None:
+                before = output / f"{number - 1}-{config.stages[number - 2].name}" / FINAL_MODEL
+                model = load_start(config.model) if number == 1 else _reload(before, config.model)
+            log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
+            trainer = train_stage(model, stage, folder, config)
+            trainer.accelerator.wait_for_everyone()
+            if trainer.is_world_process_zero():
+                write_checkpoint(model, finished, vision_learned=stage.learn.vision)
+                if last:
+                    write_checkpoint(
+                        model, output / FINAL_MODEL, vision_learned=stage.learn.vision, dtype=torch.float16
+                    )
+            trainer.accelerator.wait_for_everyone()
+            if is_adapted(model):
+                model = None
+        if stage.name == stop_after:
+            break
+    return output / FINAL_MODEL
+
+
+def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: TrainConfig) -> ObjectiveTrainer:
+    """Train one stage in place, resuming from the folder's newest checkpoint where there is one."""
+    set_seed(config.seed)
+    arguments = _arguments(stage, folder, config.seed)
+    objective, dataset, collate = _task(model, stage, config)
+    trainer = ObjectiveTrainer(objective, arguments, train_dataset=dataset, data_collator=collate)
+    newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=newest)
+    return trainer
+
+
+def load_start(config: ModelConfig) -> LiveModel:
+    """The model that training starts from, on the CPU; the Trainer moves it.
+
+    Raises:
+        CheckpointError, ValueError: a part that is not there, or does not fit.
+    """
+    if config.scratch is not None:
+        return make_model(config.scratch)
+    if config.checkpoint is not None:
+        return LiveModel.from_pretrained(
+            config.checkpoint, llm=config.llm, vision=config.vision, device="cpu", dtype=config.dtype
+        )
+    dtype = getattr(torch, config.dtype)
+    live = LiveConfig(**config.live, llm=config.llm, vision=config.vision)
+    tower, llm = load_vision_tower(config.vision, dtype), load_llm(config.llm, dtype)
+    connector = make_connector(tower.config.hidden_size, llm.config.hidden_size).to(dtype)
+    return LiveModel(live, VisionEncoder(tower, live), connector, llm, load_tokenizer(config.llm))
+
+
+def _reload(folder: Path, config: ModelConfig) -> LiveModel:
+    return LiveModel.from_pretrained(folder, device="cpu", dtype=config.dtype)
+
+
+def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments:
+    settings = {
+        "report_to": "tensorboard",
+        "use_cpu": not torch.cuda.is_available(),
+        "logging_steps": 10,
+        "seed": seed,
+        "remove_unused_columns": False,
+        "save_total_limit": 2,
+        "ddp_find_unused_parameters": False,
+        **stage.trainer,
+    }
+    try:
+        return TrainingArguments(output_dir=str(folder), **settings)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"stage {stage.name}: trainer: {error}") from error
+
+
+def _task(
+    model: LiveModel, stage: StageConfig, config: TrainConfig
+) -> tuple[torch.nn.Module, Dataset, Callable[[list], dict[str, Any]]]:
+    if stage.task == "scene":
+        if stage.data.simulator is None:
+            raise ConfigError(f"stage {stage.name}: the scene task learns from data.simulator")
+        set_learnable(model, replace(stage.learn, llm="none", vision=True), "")
+        objective = SceneObjective(model.vision)
+        return objective, SceneFrames(stage.data.simulator, model.config.frame_resolution, config.seed), collate_scenes
+    base = config.model.llm or (config.model.checkpoint or "")
+    set_learnable(model, stage.learn, base, stage.gradient_checkpointing)
+    object.__setattr__(model.config, "stream_loss_weight", stage.stream_loss_weight)
+    objective = StreamingObjective(model, stage.stream_loss_weight)
+    if stage.data.simulator is not None:
+        encode = not stage.learn.vision
+        sources, frames = simulated_sources(stage.data.simulator, model, config.seed, encode=encode), not encode
+    else:
+        sources, frames = file_sources(stage.data, model)
+    pad = model.tokenizer.pad_token_id
+    collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
+    return objective, DialogueSamples(sources, model, stage.data, config.seed, frames=frames), collate

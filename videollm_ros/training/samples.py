@@ -1,0 +1,117 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Dialogues as training samples: encoded by the template, changed as the configuration asks, with their frames."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from videollm_ros.data.augmentation import break_reply, forget_frames, keep_silent_share
+from videollm_ros.data.baselines import interleaved_labels, per_frame_dialogue
+from videollm_ros.data.collation import Sample
+from videollm_ros.data.dialogues import Dialogue, DialogueError, read_dialogues
+from videollm_ros.data.features import FeatureFolder
+from videollm_ros.data.frames import sample_frames
+from videollm_ros.live import LiveModel
+from videollm_ros.live.vision import letterbox
+from videollm_ros.training.config import DataConfig
+
+_VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dialogue, where its frames or features come from; `read` gives those that are not forgotten."""
+
+    dialogue: Dialogue
+    read: Callable[[Dialogue], Tensor]
+    forgotten: int = 0
+
+
+class DialogueSamples(Dataset):
+    """Sample i is the same every time, so that a resumed run sees what an uninterrupted one would have seen."""
+
+    def __init__(
+        self, sources: Sequence[Source], model: LiveModel, data: DataConfig, seed: int, *, frames: bool
+    ) -> None:
+        """`frames`: whether the sources give frames uint8 [T, 3, R, R], not features."""
+        self._sources = sources
+        self._template = model.template
+        self._data = data
+        self._seed = seed
+        self._name = "frames" if frames else "features"
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: int) -> Sample:
+        source = self._sources[index]
+        input_ids, labels = self.encode(source, random.Random(f"{self._seed}:{index}"))
+        return Sample(input_ids, labels, **{self._name: source.read(source.dialogue)})
+
+    def encode(self, source: Source, rng: random.Random) -> tuple[list[int], list[int]]:
+        """Token ids and labels of a source."""
+        data, template = self._data, self._template
+        conversation = source.dialogue.conversation
+        if data.broken_replies and rng.random() < data.broken_replies:
+            conversation = break_reply(conversation, rng)
+        if data.baseline == "per_frame":
+            conversation = per_frame_dialogue(conversation)
+        try:
+            input_ids, labels = template.encode(conversation)
+        except ValueError as error:
+            raise DialogueError(f"{source.dialogue.source}: {error}.") from error
+        if data.baseline == "interleaved":
+            labels = interleaved_labels(input_ids, labels, template)
+        if data.silent_share < 1:
+            labels = keep_silent_share(input_ids, labels, template, data.silent_share, rng)
+        if source.forgotten:
+            input_ids, labels = forget_frames(input_ids, labels, template, source.forgotten)
+        return input_ids, labels
+
+
+def file_sources(data: DataConfig, model: LiveModel) -> tuple[list[Source], bool]:
+    """Sources of a dialogue file, all checked against the features or videos they speak about.
+
+    Returns:
+        the sources, and whether they give frames.
+
+    Raises:
+        DialogueError: file, line and what was expected.
+    """
+    dialogues = read_dialogues(data.dialogues)
+    if data.features is not None:
+        folder = FeatureFolder(data.features)
+        for dialogue in dialogues:
+            dialogue.check(folder.num_frames(dialogue))
+        return [Source(dialogue, folder.read) for dialogue in dialogues], False
+    reader = _VideoReader(Path(data.videos), model.config.frame_fps, model.config.frame_resolution)
+    for dialogue in dialogues:
+        reader.path(dialogue)
+    return [Source(dialogue, reader.read) for dialogue in dialogues], True
+
+
+class _VideoReader:
+    """Frames out of video files, sampled at the model's rate and fitted to its square."""
+
+    def __init__(self, folder: Path, fps: float, resolution: int) -> None:
+        self._folder, self._fps, self._resolution = folder, fps, resolution
+
+    def path(self, dialogue: Dialogue) -> Path:
+        for suffix in ("", *_VIDEO_SUFFIXES):
+            path = self._folder / f"{dialogue.video}{suffix}"
+            if path.is_file():
+                return path
+        raise DialogueError(f"{dialogue.source}: the video {dialogue.video} is not in {self._folder}.")
+
+    def read(self, dialogue: Dialogue) -> Tensor:
+        frames = torch.from_numpy(sample_frames(self.path(dialogue), self._fps, max_frames=dialogue.frames[1]))
+        dialogue.check(num_available=len(frames))
+        return letterbox(frames[slice(*dialogue.frames)].permute(0, 3, 1, 2), self._resolution)

@@ -1,0 +1,110 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vision tower's own lesson before any dialogue: which item stands in which place, what is held, what moves.
+
+A tower from scratch learns to see far sooner from a few labels per frame than through the words of a decoder.
+The heads are thrown away afterwards; only the tower is kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from videollm_ros.live.template import IGNORED
+from videollm_ros.live.vision import VisionEncoder, letterbox
+from videollm_ros.sim import Item, Tabletop
+from videollm_ros.sim.world import COLOURS, PLACES, SHAPES
+from videollm_ros.training.config import ConfigError, SimulatorConfig
+
+FRAMES_PER_STREAM = 8
+_COLOUR = {colour: index for index, colour in enumerate(COLOURS, start=1)}
+_SHAPE = {shape: index for index, shape in enumerate(SHAPES, start=1)}
+_CLASSES = 1 + len(COLOURS)  # 0 is "nothing there"
+_BUSY_WEIGHT = 0.3
+
+
+class SceneObjective(nn.Module):
+    """A vision encoder with linear heads on its frame tokens."""
+
+    def __init__(self, vision: VisionEncoder) -> None:
+        super().__init__()
+        rows, columns = vision.config.frame_token_pooled or (0, 0)
+        if columns != len(PLACES):
+            raise ConfigError(f"the scene task needs frame_token_pooled with {len(PLACES)} columns, one per place")
+        self.vision = vision
+        self.rows = rows
+        # A column's lowest token shows what stands there; the uppermost ones together show what is held.
+        self.standing = nn.Linear(vision.hidden_size, 2 * _CLASSES)
+        self.held = nn.Linear(vision.hidden_size, 2 * _CLASSES)
+        self.busy = nn.Linear(vision.hidden_size, 2)
+
+    def forward(self, frames: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Frames uint8 [T, 3, R, R] and labels [T, 9] as `scene_labels` gives them; returns the loss."""
+        tokens = self.vision(frames)
+        grid = tokens[:, int(self.vision.config.frame_token_cls) :].unflatten(1, (self.rows, len(PLACES)))
+        upper = grid[:, 0].sum(1)
+        items = torch.cat([self.standing(grid[:, -1]), self.held(upper)[:, None]], dim=1)  # [T, 4, 2 * classes]
+        logits = items.unflatten(2, (2, _CLASSES)).flatten(0, 2).float()
+        item_labels, busy_labels = labels[:, :-1].flatten(), labels[:, -1]
+        seen = F.cross_entropy(logits, item_labels, ignore_index=IGNORED, reduction="sum")
+        seen = seen / (item_labels != IGNORED).sum().clamp(min=1)
+        loss = seen + _BUSY_WEIGHT * F.cross_entropy(self.busy(upper).float(), busy_labels)
+        with torch.no_grad():
+            still = busy_labels == 0
+            right = (logits.argmax(-1) == item_labels).unflatten(0, (len(labels), -1)).all(1)[still]
+        return {"loss": loss, "loss_sum": loss * len(frames), "num_right": right.sum(), "num_still": still.sum()}
+
+
+class SceneFrames(Dataset):
+    """Sample i: frames of one stream at random times, half of them around events, and their labels."""
+
+    def __init__(self, config: SimulatorConfig, resolution: int, seed: int) -> None:
+        self._config, self._resolution, self._seed = config, resolution, seed
+
+    def __len__(self) -> int:
+        return self._config.seeds[1] - self._config.seeds[0]
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        stream = self._config.seeds[0] + index
+        rng = np.random.default_rng((self._seed, stream))
+        sides = self._config.resolutions
+        tabletop = Tabletop(stream, self._config.seconds, sides[stream % len(sides)])
+        times = rng.uniform(0, self._config.seconds, FRAMES_PER_STREAM)
+        events = tabletop.events
+        for position in range(FRAMES_PER_STREAM // 2 if events else 0):
+            event = events[int(rng.integers(len(events)))]
+            moving = position % 2
+            span = (event.onset, event.time) if moving else (event.time, event.time + 0.5)
+            times[position] = rng.uniform(*span)
+        frames = torch.from_numpy(tabletop.frames_at(times)).permute(0, 3, 1, 2)
+        return letterbox(frames, self._resolution), scene_labels(tabletop, times)
+
+
+def scene_labels(tabletop: Tabletop, times: np.ndarray) -> Tensor:
+    """Labels [T, 9]: colour and shape at each place and in the gripper (0: nothing), and whether something moves.
+
+    While something moves, a single picture does not say what stood where: those labels are -100.
+    """
+    rows = []
+    for time in times:
+        if any(event.onset < time < event.time for event in tabletop.events):
+            rows.append([IGNORED] * (2 * (len(PLACES) + 1)) + [1])
+            continue
+        state = tabletop.state(time)
+        standing = dict(state.table)
+        seen = [standing.get(place) for place in PLACES] + [state.held]
+        rows.append([label for item in seen for label in _item_labels(item)] + [0])
+    return torch.tensor(rows)
+
+
+def collate_scenes(samples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """A batch of the frames of several streams."""
+    return {"frames": torch.cat([s[0] for s in samples]), "labels": torch.cat([s[1] for s in samples])}
+
+
+def _item_labels(item: Item | None) -> tuple[int, int]:
+    return (_COLOUR[item.colour], _SHAPE[item.shape]) if item else (0, 0)

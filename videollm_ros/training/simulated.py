@@ -1,0 +1,62 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator's streams as training sources: dialogues with frames, or with features that are encoded once."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from videollm_ros.data.dialogues import Dialogue
+from videollm_ros.live import LiveModel
+from videollm_ros.live.vision import letterbox
+from videollm_ros.sim import Tabletop, record
+from videollm_ros.training.config import SimulatorConfig
+from videollm_ros.training.samples import Source
+
+_ENCODED_AT_ONCE = 128
+
+
+def simulated_sources(
+    config: SimulatorConfig, model: LiveModel, seed: int, *, encode: bool, progress: bool = True
+) -> list[Source]:
+    """One source per seed of the configuration.
+
+    Args:
+        encode: give features instead of frames; all streams are encoded now, on the model's device.
+    """
+    sources = [_source(config, model, stream, seed) for stream in range(*config.seeds)]
+    if not encode:
+        return sources
+    bar = tqdm(sources, desc="encoding", unit="stream", disable=not progress)
+    return [_encoded(source, model) for source in bar]
+
+
+def frames_of(tabletop: Tabletop, fps: float, resolution: int, start: int, stop: int) -> Tensor:
+    """Frames [start, stop) of a stream, fitted to the vision tower: uint8 RGB [T, 3, R, R]."""
+    frames = torch.from_numpy(tabletop.frames(fps, start, stop)).permute(0, 3, 1, 2)
+    return letterbox(frames, resolution).contiguous()
+
+
+def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> Source:
+    fps, resolution = model.config.frame_fps, model.config.frame_resolution
+    rng = random.Random(f"{seed}:memory:{stream}")
+    # A longer stream of which the last seconds are still in memory: what a bounded context holds after a while.
+    shortened = config.memory is not None and rng.random() < 0.5
+    seconds = config.seconds * rng.uniform(1, 4) if shortened else config.seconds
+    tabletop = Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
+    line = record(tabletop, fps)
+    start, stop = line["frames"]
+    forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
+    dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {stream}")
+    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, start + forgotten, stop), forgotten)
+
+
+@torch.inference_mode()
+def _encoded(source: Source, model: LiveModel) -> Source:
+    chunks = source.read(source.dialogue).split(_ENCODED_AT_ONCE)
+    features = torch.cat([model.encode(chunk).half().cpu() for chunk in chunks])
+    return Source(source.dialogue, lambda _: features, source.forgotten)

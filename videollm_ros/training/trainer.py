@@ -1,0 +1,109 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The Hugging Face Trainer for objectives that are not PreTrainedModels: loss by kind, small checkpoints, one bar."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import ProgressCallback, Trainer, TrainingArguments
+from transformers.trainer_callback import TrainerControl, TrainerState
+
+WEIGHTS_NAME = "learned.safetensors"
+"""What a training checkpoint holds of the model: the parameters that learn, nothing else."""
+
+
+class ObjectiveTrainer(Trainer):
+    """Trains a module whose forward returns loss_sum and num_learned, and sums by kind for the log.
+
+    The loss is the mean over all learned positions of a step, however they are spread over batches, accumulation
+    steps and processes.
+    """
+
+    def __init__(self, model: nn.Module, args: TrainingArguments, **options: Any) -> None:
+        super().__init__(model=model, args=args, **options)
+        self.model_accepts_loss_kwargs = True
+        self._sums: dict[str, float] = defaultdict(float)
+        self.remove_callback(ProgressCallback)
+        if not args.disable_tqdm:
+            self.add_callback(LossBar)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ):
+        output = model(**inputs)
+        for name in ("stream", "text"):
+            if f"{name}_sum" in output:
+                self._sums[f"{name}_sum"] += float(output[f"{name}_sum"])
+                self._sums[f"num_{name}"] += float(output[f"num_{name}"])
+        loss = output["loss"]
+        if num_items_in_batch is not None:
+            loss = output["loss_sum"] / num_items_in_batch
+            if self.args.average_tokens_across_devices:
+                loss = loss * self.accelerator.num_processes
+        return (loss, output) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        for name in ("stream", "text"):
+            if "loss" in logs and self._sums[f"num_{name}"]:
+                logs[f"{name}_loss"] = round(self._sums[f"{name}_sum"] / self._sums[f"num_{name}"], 5)
+        if "loss" in logs:
+            self._sums.clear()
+        super().log(logs, start_time)
+
+    # Checkpoints hold what learns. The frozen rest comes from where the run started.
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        # `state_dict` is given where the parameters are spread over processes.
+        tensors = state_dict if state_dict is not None else dict(self.model.state_dict())
+        learned = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items() if n in learned}, folder / WEIGHTS_NAME)
+        torch.save(self.args, folder / "training_args.bin")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        path = Path(resume_from_checkpoint) / WEIGHTS_NAME
+        if path.exists():
+            load_learned(model or self.model, path)
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+
+def load_learned(model: nn.Module, path: Path) -> None:
+    """Put the weights of a training checkpoint back.
+
+    Raises:
+        ValueError: it holds other parameters than those that learn now.
+    """
+    weights = load_file(path)
+    learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if weights.keys() != learned:
+        other = sorted(weights.keys() ^ learned)[0]
+        raise ValueError(f"{path} is of a run in which other parameters learned, for example {other}; start a new run")
+    model.load_state_dict(weights, strict=False)
+
+
+class LossBar(ProgressCallback):
+    """The Trainer's bar with the newest losses on it instead of a line for each log."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if state.is_world_process_zero and self.training_bar is not None and logs:
+            shown = {name.removesuffix("_loss"): logs[name] for name in logs if name.endswith("loss")}
+            self.training_bar.set_postfix({name: f"{float(value):.4f}" for name, value in shown.items()})
