@@ -10,7 +10,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Motion:
-    """A straight motion that ends at `stop` [s] in `target`; the thing leaves the view there when `leaves`.
+    """A straight motion that ends at `stop` [s] in `target`.
 
     It accelerates all the way unless `smooth`: the fastest moment is the last, so that hardly any time of the
     world looks nearly but not quite finished.
@@ -21,7 +21,6 @@ class Motion:
     origin: Point
     target: Point
     smooth: bool = False
-    leaves: bool = False
 
     def at(self, time: float) -> Point:
         part = min(max((time - self.start) / (self.stop - self.start), 0.0), 1.0)
@@ -31,18 +30,17 @@ class Motion:
 
 @dataclass
 class Track:
-    """The motions of one thing in order, `initial` is where it stands before the first (or None)."""
+    """The motions of one thing in order; `initial` is where it stands before the first, if it is seen then."""
 
     initial: Point | None = None
     motions: list[Motion] = field(default_factory=list)
 
-    def add(self, start: float, stop: float, origin: Point, target: Point, **kind: bool) -> None:
-        self.motions.append(Motion(start, stop, origin, target, **kind))
+    def add(self, start: float, stop: float, origin: Point, target: Point, smooth: bool = False) -> None:
+        self.motions.append(Motion(start, stop, origin, target, smooth))
 
     def at(self, time: float) -> Point | None:
-        """Position at `time` [s], or None when the thing is out of view."""
+        """Position at `time` [s], or None before the thing is first to be seen."""
         index = bisect_right(self.motions, time, key=lambda motion: motion.start) - 1
         if index < 0:
             return self.initial
-        motion = self.motions[index]
-        return None if motion.leaves and time >= motion.stop else motion.at(time)
+        return self.motions[index].at(time)

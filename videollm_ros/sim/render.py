@@ -15,7 +15,6 @@ from .world import COLOURS
 
 NOISE_PICTURES = 32
 NOISE_SIGMA = 24.0  # of the stored noise, grey levels
-OPEN_SIZE = 0.28  # height of the item that the open gripper is ready for
 SPRITES_KEPT = 32
 
 
@@ -64,11 +63,12 @@ class Camera:
 
     def _compose(self, time: float) -> np.ndarray:
         """The scene before pose, light and noise; kept as long as nothing moves."""
-        hand = self.script.gripper.at(time)
+        grip = self.script.grip(time)
+        hand = self.script.gripper.at(time) if grip else None
         seen = [self.script.actors[i] for i in np.flatnonzero((self._enters <= time) & (time < self._leaves))]
         placed = [(actor, actor.track.at(time)) for actor in seen]
-        holding = self.script.holding(time) if hand else None
-        key = (tuple((id(actor), spot) for actor, spot in placed), hand, id(holding))
+        closed = grip is not None and grip.closes <= time < grip.opens
+        key = (tuple((id(actor), spot) for actor, spot in placed), hand, closed)
         if self._composed and self._composed[0] == key:
             return self._composed[1]
         image, side = self._background.copy(), self.resolution
@@ -77,14 +77,14 @@ class Camera:
                 self._sprite("shadow", actor).paste(image, x * side, y * side)
         for actor, (x, y) in placed:
             self._sprite("item", actor).paste(image, x * side, y * side)
-        if hand:
-            self._sprite("gripper", holding).paste(image, hand[0] * side, hand[1] * side)
+        if grip:
+            self._sprite("closed" if closed else "open", grip.actor).paste(image, hand[0] * side, hand[1] * side)
         image = np.clip(image * self._tone, 0, 255).astype(np.uint8)
         self._composed = (key, image)
         return image
 
-    def _sprite(self, part: str, actor: Actor | None) -> Sprite:
-        """The picture of an actor, its shadow, or the gripper around it; a few are kept."""
+    def _sprite(self, part: str, actor: Actor) -> Sprite:
+        """The picture of an item, of its shadow, or of the gripper open or closed around it; a few are kept."""
         key = (part, id(actor))
         if key not in self._sprites:
             if len(self._sprites) >= SPRITES_KEPT:
@@ -92,11 +92,11 @@ class Camera:
             self._sprites[key] = self._draw(part, actor)
         return self._sprites[key]
 
-    def _draw(self, part: str, actor: Actor | None) -> Sprite:
-        if actor is None:
-            return gripper_sprite(OPEN_WIDTH, OPEN_SIZE, self.resolution)
+    def _draw(self, part: str, actor: Actor) -> Sprite:
         width, pixels = WIDTHS[actor.item.shape], actor.size * self.resolution
-        if part == "gripper":
+        if part == "open":
+            return gripper_sprite(OPEN_WIDTH, actor.size, self.resolution)
+        if part == "closed":
             return gripper_sprite(actor.size * width, actor.size, self.resolution)
         if part == "shadow":
             return shadow_sprite(width, pixels)

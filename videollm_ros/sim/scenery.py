@@ -8,6 +8,7 @@ import numpy as np
 from .draw import Pen, Sprite
 
 OPEN_WIDTH = 0.34  # inner width of the open gripper, in frame units
+TIP = 0.35  # height at which the fingers end, over that of the item they hold
 
 
 def shadow_sprite(width: float, pixels: float) -> Sprite:
@@ -24,7 +25,7 @@ def gripper_sprite(inner: float, size: float, pixels: float) -> Sprite:
     Both are in frame units, for a frame side of `pixels`. Its foot is the foot of the item that it holds.
     """
     finger, palm, arm, reach = 0.035, 0.055, 0.09, 1.0
-    tip = reach - size * 0.35  # the fingers end above the foot of the item
+    tip = reach - size * TIP
     top = reach - size - 0.02 - palm
     w = OPEN_WIDTH + 2 * finger + 0.02
     left, right, middle = w / 2 - inner / 2 - finger, w / 2 + inner / 2 + finger, w / 2

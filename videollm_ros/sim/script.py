@@ -9,14 +9,15 @@ import numpy as np
 
 from .items import HEIGHTS
 from .motion import Point, Track
+from .scenery import TIP
 from .sentences import event_text
 from .world import COLOURS, KINDS, MAX_ITEMS, PLACES, SHAPES, Event, Item, State
 
 TABLE_Y = 0.91  # y of the foot of a standing item
 HELD_Y = 0.42  # y of the foot of a held item
-ABOVE_Y = -0.06  # y of the foot of an item, or of the gripper's hold, that is out of view
-FALL, LEAVE, SLIDE = 0.3, 0.3, 0.4  # seconds that motions take
-REACH, CLOSE, LIFT = 0.5, 0.15, 0.35
+ABOVE_Y = -0.01  # y of the lower end of what is just out of view
+FALL, LEAVE, SLIDE = 0.3, 0.3, 0.3  # seconds that motions take
+REACH, CLOSE, LIFT = 0.5, 0.15, 0.25
 CARRY, STEADY, LOWER, OPEN, RETREAT = 0.6, 0.1, 0.4, 0.1, 0.35
 PAUSE = (2.2, 5.5)  # seconds from an event to the onset of the next
 QUIET = (11.0, 16.0)  # the same, now and then
@@ -39,13 +40,24 @@ class Actor:
 
 
 @dataclass
+class Grip:
+    """The gripper's way with one item [s]: when it comes into view, closes, opens and has left the view again."""
+
+    actor: Actor
+    comes: float
+    closes: float
+    opens: float = float("inf")
+    leaves: float = float("inf")
+
+
+@dataclass
 class Script:
     """All that happens in one stream."""
 
     seconds: float
     actors: list[Actor] = field(default_factory=list)
     gripper: Track = field(default_factory=Track)
-    grips: list[tuple[float, float, Actor]] = field(default_factory=list)  # closed from, until, around
+    grips: list[Grip] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     states: list[tuple[float, State]] = field(default_factory=list)  # (valid from, state)
 
@@ -57,10 +69,10 @@ class Script:
         """The events decided until `time` [s]."""
         return self.events[: bisect_right(self.events, time, key=lambda event: event.time)]
 
-    def holding(self, time: float) -> Actor | None:
-        """What the gripper is closed around at `time` [s]."""
-        index = bisect_right(self.grips, time, key=lambda grip: grip[0]) - 1
-        return self.grips[index][2] if index >= 0 and time < self.grips[index][1] else None
+    def grip(self, time: float) -> Grip | None:
+        """What the gripper, if in view, has to do with which item at `time` [s]."""
+        index = bisect_right(self.grips, time, key=lambda grip: grip.comes) - 1
+        return self.grips[index] if index >= 0 and time < self.grips[index].leaves else None
 
 
 class Director:
@@ -169,10 +181,10 @@ class Director:
         closed = onset + REACH
         lift = closed + CLOSE
         stop = round(lift + LIFT, 3)
-        hand.add(onset, closed, (spot[0], ABOVE_Y), spot, smooth=True)
+        hand.add(onset, closed, (spot[0], _hand_above(actor)), spot, smooth=True)
         for track in (hand, actor.track):
             track.add(lift, stop, spot, (spot[0], HELD_Y))
-        self.script.grips.append((closed, float("inf"), actor))
+        self.script.grips.append(Grip(actor, comes=onset, closes=closed))
         self.column = place
         self.state = self.state.lift(item)
         return stop, item
@@ -188,8 +200,8 @@ class Director:
         for track in (hand, actor.track):
             track.add(onset, lower, held, above, smooth=True)
             track.add(lower, opened, above, spot, smooth=True)
-        hand.add(opened + OPEN, stop, spot, (spot[0], ABOVE_Y), leaves=True)
-        self.script.grips[-1] = (self.script.grips[-1][0], opened, actor)
+        hand.add(opened + OPEN, stop, spot, (spot[0], _hand_above(actor)))
+        self.script.grips[-1].opens, self.script.grips[-1].leaves = opened, stop
         self.column = None
         self.state = self.state.put(place, item)
         return stop, item
@@ -216,6 +228,11 @@ class Director:
         self.script.actors.append(actor)
         self.cast[item] = actor
         return actor
+
+
+def _hand_above(actor: Actor) -> float:
+    """y of the gripper's hold when its fingers, made for this item, are just out of view."""
+    return ABOVE_Y + TIP * actor.size
 
 
 def write_script(seed: int, seconds: float) -> Script:
