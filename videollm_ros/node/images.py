@@ -96,6 +96,8 @@ def _pixels(message: Any) -> tuple[np.ndarray, str]:
         raise ImageError(f"An image of {width}x{height} pixels was received; 1 to {MAX_PIXELS} pixels are accepted.")
     if encoding == "nv12" and (height % 2 or width % 2):
         raise ImageError(f"An nv12 image has even sides, and {width}x{height} was received.")
+    if encoding.startswith("yuv422") and width % 2:  # cv_bridge converts it, to something else
+        raise ImageError(f"A yuv422 image has an even width, and {width}x{height} was received.")
     rows = height * 3 // 2 if encoding == "nv12" else height  # below the luma: half as many rows of chroma
     row_bytes = width * channels * np.dtype(dtype).itemsize
     step = message.step or row_bytes
