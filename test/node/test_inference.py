@@ -286,30 +286,47 @@ def test_an_image_that_cannot_be_read_is_reported_and_the_stream_goes_on(stream_
     assert not stream.outputs.streams
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory."), "The GPU ran out of memory: CUDA out of memory. Set model"),
-        (RuntimeError("a kernel failed"), "The model failed: RuntimeError: a kernel failed"),
-    ],
-)
-def test_a_failure_of_the_model_is_reported_and_a_new_stream_begins(
-    stream_of, golden_model, scenes, monkeypatch, error, sentence
+FAILURES = {
+    torch.OutOfMemoryError("CUDA out of memory."): "The GPU ran out of memory: CUDA out of memory. Set model",
+    RuntimeError("a kernel failed"): "The model failed: RuntimeError: a kernel failed",
+}
+
+
+def failing(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_a_failure_of_the_decoder_is_reported_and_a_new_stream_begins(
+    stream_of, golden_model, scenes, monkeypatch, error
 ):
     stream = stream_of(golden_model)
     stream.show(scenes[:3])
-
-    def fail(_):
-        raise error
-
     with monkeypatch.context() as broken:
-        broken.setattr(golden_model, "encode", fail)
+        broken.setattr(StreamSession, "stream_embeds", failing(error))
         stream.offer(scenes[3], 3 / FPS)
         stream.outputs.wait_for(lambda: stream.outputs.failures)
     stream.show(scenes, start=1.0)
-    assert stream.outputs.failures[0].startswith(sentence)
+    assert stream.outputs.failures[0].startswith(FAILURES[error])
     assert stream.outputs.streams == ["the model failed"]
-    assert [text for _, text in stream.said()][-7:] == [t for _, t in library_says(golden_model, scenes)][-7:]
+    expected = [text for _, text in library_says(golden_model, scenes)]
+    assert [text for _, text in stream.said()][-len(expected) :] == expected
+
+
+@pytest.mark.parametrize("error", FAILURES)
+def test_a_failure_of_the_encoder_is_reported_and_costs_one_frame(stream_of, golden_model, scenes, monkeypatch, error):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:3])
+    with monkeypatch.context() as broken:
+        broken.setattr(golden_model, "encode", failing(error))
+        stream.offer(scenes[3], 3 / FPS)
+        stream.outputs.wait_for(lambda: stream.outputs.failures)
+    stream.show(scenes[4:], start=4 / FPS)
+    assert stream.outputs.failures[0].startswith(FAILURES[error])
+    assert stream.inference.frames_used == len(scenes) - 1 and not stream.outputs.streams
 
 
 def test_a_limit_that_the_context_has_no_room_for_is_refused_and_the_stream_goes_on(stream_of, golden_model, scenes):

@@ -70,8 +70,9 @@ def test_a_rate_that_is_no_rate_is_refused(fps):
         StampSampler(fps, max_gap=10.0)
 
 
-def frame(stamp, stream=1):
-    return Frame(message=None, stamp=stamp, received=0.0, stream=stream)
+def frame(stamp, *, kept=False, stream=1):
+    """A frame that has been encoded already."""
+    return Frame(message=None, stamp=stamp, received=0.0, stream=stream, kept=kept, encoded=object())
 
 
 def stamps_of(queue):
@@ -81,29 +82,38 @@ def stamps_of(queue):
 def test_while_a_frame_is_read_only_the_newest_waits():
     queue = FrameQueue(backlog=4)
     for stamp in range(5):
-        queue.put(frame(stamp), replying=False)
+        queue.put(frame(stamp))
     assert (stamps_of(queue), queue.dropped) == ([4], 4)
 
 
 def test_during_a_reply_frames_are_kept_in_order_and_the_oldest_is_dropped_beyond_the_backlog():
     queue = FrameQueue(backlog=4)
     for stamp in range(6):
-        queue.put(frame(stamp), replying=True)
+        queue.put(frame(stamp, kept=True))
     assert (stamps_of(queue), queue.dropped) == ([2, 3, 4, 5], 2)
 
 
 def test_after_a_reply_the_kept_frames_stay_and_one_newest_waits_behind_them():
     queue = FrameQueue(backlog=8)
-    for stamp in range(3):
-        queue.put(frame(stamp), replying=True)
-    for stamp in range(3, 6):
-        queue.put(frame(stamp), replying=False)
+    for stamp in range(6):
+        queue.put(frame(stamp, kept=stamp < 3))
     assert (stamps_of(queue), queue.dropped) == ([0, 1, 2, 5], 2)
 
 
 def test_a_frame_of_a_new_stream_takes_the_place_of_what_waits_of_the_old_one():
     queue = FrameQueue(backlog=8)
     for stamp in (8.0, 9.0):
-        queue.put(frame(stamp, stream=1), replying=True)
-    queue.put(frame(1.0, stream=2), replying=True)
-    assert (queue.take(100), queue.dropped) == ([frame(1.0, stream=2)], 2)
+        queue.put(frame(stamp, kept=True))
+    queue.put(frame(1.0, stream=2))
+    assert (stamps_of(queue), queue.dropped) == ([1.0], 2)
+
+
+def test_frames_are_taken_as_far_as_they_have_been_encoded():
+    queue = FrameQueue(backlog=8)
+    frames = [frame(stamp, kept=True) for stamp in range(4)]
+    frames[2].encoded = None
+    for each in frames:
+        queue.put(each)
+    assert stamps_of(queue) == [0, 1]
+    queue.discard(frames[2])
+    assert (stamps_of(queue), queue.dropped) == ([3], 0)

@@ -158,6 +158,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
             threshold=parameters.stream.threshold,
             max_new_tokens=parameters.stream.max_new_tokens,
             context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens),
+            frame_gate=parameters.stream.frame_gate or None,
         )
         fps = parameters.stream.fps or model.config.frame_fps
         self._inbox = Inbox(StampSampler(fps, parameters.stream.max_gap), parameters.stream.backlog)

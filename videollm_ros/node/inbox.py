@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from videollm_ros.live.pipeline import EncodedFrame
 
 from .queries import Query
 from .sampling import Sample, StampSampler
@@ -16,53 +18,71 @@ from .sampling import Sample, StampSampler
 MAX_FRAMES_PER_TURN = 32  # that waited are handed over together; the rest have the next turn
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Frame:
-    """An image that is due: the message as it came, not converted yet, and its times."""
+    """An image that is due: the message as it came, not converted yet, its times, and what became of it."""
 
     message: Any  # sensor_msgs/Image or CompressedImage
     stamp: float  # seconds of image time
     received: float  # seconds on the monotonic clock
     stream: int  # number of the stream that it belongs to
+    kept: bool  # it became due while a reply was being decoded
+    dropped: bool = False
+    encoded: EncodedFrame | None = None  # once the encoder is done with it
 
 
 class FrameQueue:
     """The frames that wait, in order: one slot in which the newest wins, or a short queue during a reply.
 
-    A frame that becomes due while the model reads another takes the place of the one that waits: the model is
-    too slow for the rate, and only the newest view is worth having. Frames that become due while a reply is
-    being decoded are kept, so that nothing that happened meanwhile is missed, up to `backlog`; then the oldest
-    goes. A frame of another stream takes the place of all that waits.
+    A frame that becomes due while the model reads another takes the place of the one that waits: the model is too
+    slow for the rate, and only the newest view is worth having. Frames that become due while a reply is being decoded
+    are kept, so that nothing that happened meanwhile is missed, up to `backlog`; then the oldest goes. A frame of
+    another stream takes the place of all that waits.
     """
 
     def __init__(self, backlog: int):
         self.backlog = backlog
         self.dropped = 0
-        self._waiting: deque[tuple[Frame, bool]] = deque()  # (frame, it became due during a reply)
+        self._waiting: deque[Frame] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, frame: Frame, *, replying: bool) -> None:
+    def put(self, frame: Frame) -> None:
         if self._waiting:
-            newest, kept = self._waiting[-1]
+            newest = self._waiting[-1]
             if newest.stream != frame.stream:
                 self.clear()
-            elif not (kept or replying):
-                self._waiting.pop()
-                self.dropped += 1
-        self._waiting.append((frame, replying))
+            elif not (newest.kept or frame.kept):
+                self._drop(self._waiting.pop())
+        self._waiting.append(frame)
         if len(self._waiting) > self.backlog:
-            self._waiting.popleft()
-            self.dropped += 1
+            self._drop(self._waiting.popleft())
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the oldest frame has been encoded."""
+        return bool(self._waiting) and self._waiting[0].encoded is not None
 
     def take(self, most: int) -> list[Frame]:
-        """The oldest frames, in order, at most so many."""
-        return [self._waiting.popleft()[0] for _ in range(min(most, len(self._waiting)))]
+        """The oldest frames that have been encoded, in order, at most so many."""
+        frames = []
+        while self.is_ready and len(frames) < most:
+            frames.append(self._waiting.popleft())
+        return frames
+
+    def discard(self, frame: Frame) -> None:
+        """Take out a frame that cannot be read; it does not count as dropped."""
+        if frame in self._waiting:
+            self._waiting.remove(frame)
 
     def clear(self) -> None:
-        self.dropped += len(self._waiting)
-        self._waiting.clear()
+        while self._waiting:
+            self._drop(self._waiting.popleft())
+
+    def _drop(self, frame: Frame) -> None:
+        frame.dropped = True
+        self.dropped += 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,10 @@ class Work:
 
 
 class Inbox:
-    """The one meeting point of the callbacks' threads and the inference thread."""
+    """The one meeting point of the callbacks' threads, the encoder and the inference thread.
+
+    `encode` is called with every frame that is due; what comes of it is reported by `encoded` or `discard`.
+    """
 
     def __init__(self, sampler: StampSampler, backlog: int):
         self._sampler = sampler
@@ -85,6 +108,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._stream = 0  # number of the newest stream; 0 before the first image
         self._newest = 0.0  # stamp of the newest image, due or not
+        self.encode: Callable[[Frame], None] = lambda frame: None
         self.replying = False  # set by the inference thread while it decodes a reply
         self.due = 0  # frames so far
 
@@ -106,9 +130,23 @@ class Inbox:
             self._newest = max(self._newest, stamp)
             if sample is not Sample.NOT_DUE:
                 self.due += 1
-                self._frames.put(Frame(message, stamp, received, self._stream), replying=self.replying)
-                self._changed.notify()
+                frame = Frame(message, stamp, received, self._stream, kept=self.replying)
+                self._frames.put(frame)
+                self.encode(frame)
         return sample
+
+    def encoded(self, batch: Sequence[EncodedFrame]) -> None:
+        """The encoder is done with these frames."""
+        with self._changed:
+            for each in batch:
+                each.item.encoded = each
+            self._changed.notify()
+
+    def discard(self, frame: Frame) -> None:
+        """The encoder could not read this frame."""
+        with self._changed:
+            self._frames.discard(frame)
+            self._changed.notify()
 
     def submit(self, query: Query) -> None:
         """Queue a query; it is stamped with the stream time, which is the newest image's stamp."""
@@ -150,12 +188,16 @@ class Inbox:
     def wait(self) -> Work:
         """Block until there is something to do, and hand it over. Commands come first and alone."""
         with self._changed:
-            self._changed.wait_for(lambda: self._commands or self._queries or len(self._frames))
+            self._changed.wait_for(self._has_work)
             if self._commands:
                 return Work(commands=self.commands())
             queries = list(self._queries)
             self._queries.clear()
             return Work(queries=queries, frames=self._frames.take(MAX_FRAMES_PER_TURN))
+
+    def _has_work(self) -> bool:
+        # A query waits for frames that are being encoded: the answer is about what is seen now.
+        return bool(self._commands) or self._frames.is_ready or bool(self._queries and not len(self._frames))
 
     def drop_frames(self) -> None:
         """Drop the frames that wait; the stream goes on with the next image."""

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one thread that owns a stream: it reads frames, answers queries and obeys commands between two steps.
 
-Whatever other threads want of the stream they leave in the inbox; what the stream says leaves through `Outputs`.
+Frames are encoded beside it, in the encoder's thread. Whatever other threads want of the stream they leave in the
+inbox; what the stream says leaves through `Outputs`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 
 from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
+from videollm_ros.live.pipeline import FrameEncoder, stack_embeds
 
 from .images import ImageError
 from .inbox import Frame, Inbox, Work
@@ -31,8 +33,23 @@ from .speech import Speech
 Event = FrameDecision | PartialReply | Utterance
 
 
+ENCODER_CAPACITY = 10_000  # never reached: the inbox bounds what waits, and dropped frames pass in no time
+
+
+class FrameDropped(Exception):
+    """The inbox dropped the frame before its turn came to be encoded."""
+
+
+def failure(error: Exception) -> str:
+    """What went wrong in the model, as a sentence."""
+    if isinstance(error, torch.OutOfMemoryError):
+        torch.cuda.empty_cache()
+        return f"The GPU ran out of memory: {error} Set model.quantization, or a smaller context or stream.backlog."
+    return f"The model failed: {type(error).__name__}: {error}"
+
+
 class Outputs(Protocol):
-    """What becomes of the stream's events. Called from the inference thread; must not block."""
+    """What becomes of the stream's events. Called from the inference thread (`failed` from the encoder's too)."""
 
     def frame_read(self, frame: Frame, decision: FrameDecision) -> None: ...
 
@@ -65,6 +82,10 @@ class Inference:
     ):
         self._session, self._inbox, self._manners = session, inbox, manners
         self._outputs, self._convert = outputs, convert
+        self._encoder = FrameEncoder(
+            session.model, self._pixels, inbox.encoded, self._unreadable, capacity=ENCODER_CAPACITY
+        )
+        inbox.encode = self._encoder.put
         self._reply: Reply | None = None  # being decoded
         self._asked: dict[str, Query] = {}  # handed to the session and not answered yet, by key
         self._newest: tuple[Frame, float] | None = None  # the newest frame read and its speak probability
@@ -110,6 +131,7 @@ class Inference:
         """End the thread after the step it is at, and wait for it."""
         self._inbox.post(lambda: self._close(reason))
         self._thread.join()
+        self._encoder.close()
 
     def _command(self, action: Callable[[], None]) -> Future[None]:
         done: Future[None] = Future()
@@ -120,6 +142,20 @@ class Inference:
 
         self._inbox.post(command)
         return done
+
+    # The encoder's thread.
+
+    def _pixels(self, frame: Frame) -> np.ndarray:
+        if frame.dropped:
+            raise FrameDropped
+        return self._convert(frame.message)
+
+    def _unreadable(self, frame: Frame, error: Exception) -> None:
+        if isinstance(error, FrameDropped):
+            return
+        self._inbox.discard(frame)
+        self.image_errors += 1
+        self._outputs.failed(str(error) if isinstance(error, ImageError) else failure(error))
 
     # From here on: the inference thread.
 
@@ -152,24 +188,13 @@ class Inference:
         self._read(work.frames)
 
     def _read(self, frames: list[Frame]) -> None:
-        """Encode the frames together and read them in order."""
-        lap = Lap()
-        images = []
+        """Read frames in order, in as few passes of the decoder as their decisions allow."""
+        now = time.monotonic()
         for frame in frames:
-            self.latency.add("queue", time.monotonic() - frame.received)
-            try:
-                images.append((frame, self._session.model.prepare(self._convert(frame.message))))
-            except ImageError as error:
-                self.image_errors += 1
-                self._outputs.failed(str(error))
-        if not images:
-            self._answer([])
-            return
-        model = self._session.model
-        with torch.inference_mode():
-            embeds = model.embed(model.encode(torch.stack([pixels for _, pixels in images])))
-        self.latency.add("encode", lap() / len(images))
-        by_stamp = {frame.stamp: frame for frame, _ in images}
+            self.latency.add("encode", frame.encoded.encode_seconds)
+            self.latency.add("queue", now - frame.received - frame.encoded.encode_seconds)
+        embeds = stack_embeds([frame.encoded for frame in frames])
+        by_stamp = {frame.stamp: frame for frame in frames}
         self._play(self._session.stream_embeds(embeds, list(by_stamp), self._manners.may_speak), by_stamp)
 
     def _answer(self, queries: list[Query]) -> None:
@@ -312,13 +337,7 @@ class Inference:
 
     def _recover(self, error: Exception, work: Work) -> None:
         """Say what went wrong; the stream's state cannot be trusted any more, so a new one begins."""
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            sentence = (
-                f"The GPU ran out of memory: {error} Set model.quantization, or a smaller context or stream.backlog."
-            )
-        else:
-            sentence = f"The model failed: {type(error).__name__}: {error}"
+        sentence = failure(error)
         for query in work.queries:
             query.fail(sentence)
         self._outputs.failed(sentence)

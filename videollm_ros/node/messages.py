@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from builtin_interfaces.msg import Time as TimeMessage
 from rclpy.time import Time
 from std_msgs.msg import Header
 
-from videollm_ros.live import FrameDecision
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 
 from .speech import Speech
+
+if TYPE_CHECKING:  # a listener needs no torch
+    from videollm_ros.live import FrameDecision
 
 
 def seconds(stamp: TimeMessage) -> float:

@@ -94,6 +94,11 @@ class StreamParameters:
         "Frames kept in order while a reply is being decoded; beyond it the oldest is dropped.",
         bounds=(1, 1000),
     )
+    frame_gate: float = parameter(
+        0.0,
+        "Cosine similarity to the last frame read from which on a frame is taken for silent unread; 0: all are read.",
+        bounds=(0.0, 1.0),
+    )
     max_gap: float = parameter(
         10.0,
         "Seconds between two images, by their stamps, after which a new stream begins.",

@@ -51,7 +51,7 @@ class SimulatedCamera(Node):
 
     def __init__(self) -> None:
         super().__init__("simulated_camera")
-        self._parameters = parameters = LiveParameters(self, SimulatedCameraParameters).current
+        self._settings = parameters = LiveParameters(self, SimulatedCameraParameters).current
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
         self._images = self.create_publisher(Image, "image", QoSProfile(depth=1, reliability=reliability))
         self._events = self.create_publisher(SimEvent, "~/events", 10)
@@ -62,14 +62,14 @@ class SimulatedCamera(Node):
 
     def _begin(self, seed: int, start: Time | None) -> None:
         """Show the stream of `seed` from `start` on; None: from the next tick on."""
-        self._tabletop = Tabletop(seed, self._parameters.seconds, self._parameters.resolution)
+        self._tabletop = Tabletop(seed, self._settings.seconds, self._settings.resolution)
         self._pending = deque(self._tabletop.events)
         self._start, self._next = start, 0
 
     def _tick(self) -> None:
         now = self.get_clock().now()
         if self._start is None:
-            if self._parameters.wait_for_subscriber and not self._images.get_subscription_count():
+            if self._settings.wait_for_subscriber and not self._images.get_subscription_count():
                 return
             # When this tick was due, so that the ticks to come never find their image a moment too early.
             self._start = now + Duration(nanoseconds=self._timer.time_until_next_call() - self._timer.timer_period_ns)
@@ -79,14 +79,14 @@ class SimulatedCamera(Node):
             elapsed = 0.0
         if elapsed >= self._tabletop.seconds:
             self._publish_events(self._tabletop.seconds)
-            if not self._parameters.loop:
+            if not self._settings.loop:
                 self._end()
                 return
             self._begin(self._tabletop.seed + 1, self._start + _duration(self._tabletop.seconds))
-            elapsed -= self._parameters.seconds
-        index = int(elapsed * self._parameters.fps + EARLY)
-        if self._next <= index < self._tabletop.num_frames(self._parameters.fps):
-            self._publish(index / self._parameters.fps)
+            elapsed -= self._settings.seconds
+        index = int(elapsed * self._settings.fps + EARLY)
+        if self._next <= index < self._tabletop.num_frames(self._settings.fps):
+            self._publish(index / self._settings.fps)
             self._next = index + 1
 
     def _publish(self, time: float) -> None:
@@ -112,13 +112,13 @@ class SimulatedCamera(Node):
         )
 
     def _header(self, time: float) -> Header:
-        return Header(stamp=(self._start + _duration(time)).to_msg(), frame_id=self._parameters.frame_id)
+        return Header(stamp=(self._start + _duration(time)).to_msg(), frame_id=self._settings.frame_id)
 
     def _end(self) -> None:
         self._timer.cancel()
         self._ended.publish(Empty())
         self.get_logger().info(f"The end of stream {self._tabletop.seed}.")
-        if self._parameters.exit_at_end:
+        if self._settings.exit_at_end:
             self._images.wait_for_all_acked(Duration(seconds=1))
             self._ended.wait_for_all_acked(Duration(seconds=1))
             rclpy.try_shutdown()

@@ -1,0 +1,185 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo: a camera, the assistant and a listener as three processes on a ROS graph of their own.
+
+`python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query half way and ends
+by itself. Exit code 0 when it spoke and answered, 1 otherwise. Environment: SECONDS (30) is how long it watches;
+VIDEO is a video file, a folder of images or a webcam (/dev/video0 or 0) to watch instead of the built-in scenes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from safetensors.numpy import load_file
+
+from videollm_ros.msg import AssistantUtterance, SpeakProbability
+from videollm_ros.srv import Ask
+
+from .messages import seconds
+
+START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
+GOLDENS = Path(__file__).parents[2] / "test" / "goldens" / "live1plus"
+
+
+@dataclass(frozen=True)
+class Show:
+    """What is watched, by which model, and what it is asked."""
+
+    camera: list[str]  # module and parameters of the node that publishes `image`
+    assistant: list[str]  # parameters of the assistant
+    query: str
+
+
+def choose_show(video: str, folder: Path) -> Show:
+    """The one place that says which camera and which checkpoint the demo takes."""
+    assistant = [f"model.checkpoint:={GOLDENS}/adapter", f"model.llm:={GOLDENS}/base"]
+    assistant += [f"model.vision:={GOLDENS}/vision"]
+    if not video:
+        for index, frame in enumerate(load_file(GOLDENS / "tensors.safetensors")["frames"]):
+            cv2.imwrite(str(folder / f"{index:02}.png"), frame.transpose(1, 2, 0)[..., ::-1])
+    source = [f"source:={video}"] if video else [f"source:={folder}", "rate:=2.0"]
+    camera = ["video_player", *source, "loop:=true", "wait_for_subscriber:=true"]
+    return Show(camera, assistant, query="What is it now?")
+
+
+class Listener(Node):
+    """Prints what the assistant says."""
+
+    def __init__(self) -> None:
+        super().__init__("listener")
+        self.first_stamp: float | None = None  # of the first frame read, seconds
+        self.newest_stamp = 0.0
+        self.utterances = 0
+        self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
+        self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
+        self._ask = self.create_client(Ask, "assistant/ask")
+
+    @property
+    def watched(self) -> float:
+        """Seconds of image time that the assistant has seen."""
+        return 0.0 if self.first_stamp is None else self.newest_stamp - self.first_stamp
+
+    def ask(self, query: str):
+        """Ask, and return the future of the response."""
+        print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
+        return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
+
+    def _watched(self, message: SpeakProbability) -> None:
+        self.newest_stamp = seconds(message.header.stamp)
+        if self.first_stamp is None:
+            self.first_stamp = self.newest_stamp
+
+    def _heard(self, message: AssistantUtterance) -> None:
+        self.utterances += 1
+        at = seconds(message.header.stamp) - (self.first_stamp or seconds(message.header.stamp))
+        latency = 1e3 * (message.latency.sec + message.latency.nanosec * 1e-9)
+        kind = "answers" if message.kind == AssistantUtterance.ANSWER else "says"
+        details = f"(speak probability {message.speak_probability:.2f}, {latency:.0f} ms after the image)"
+        print(f"{at:6.1f} s  {kind}: {message.text}  {details}", flush=True)
+
+
+class Processes:
+    """The other two processes of the demo; ended with it."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._running: dict[str, subprocess.Popen] = {}
+
+    def start(self, module: str, parameters: list[str]) -> None:
+        command = [sys.executable, "-m", f"videollm_ros.node.{module}", "--ros-args"]
+        for parameter in parameters:
+            command += ["-p", parameter]
+        with (self._folder / f"{module}.log").open("w") as log:
+            self._running[module] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def ended(self) -> str:
+        """The name of one that is not running any more, or an empty string."""
+        return next((module for module, process in self._running.items() if process.poll() is not None), "")
+
+    def log(self, module: str) -> str:
+        return (self._folder / f"{module}.log").read_text()
+
+    def stop(self) -> None:
+        for process in self._running.values():
+            process.send_signal(signal.SIGINT)
+        for process in self._running.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class DemoError(RuntimeError):
+    """Why the demo could not go on, with what its processes said."""
+
+
+def watch(listener: Listener, processes: Processes, query: str, duration: float) -> bool:
+    """Watch for `duration` seconds and ask half way. Returns whether the query was answered.
+
+    Raises:
+        DemoError: a process has ended, or nothing was watched in time.
+    """
+    answer = None
+    deadline = time.monotonic() + START_TIMEOUT
+    while rclpy.ok() and listener.watched < duration:
+        rclpy.spin_once(listener, timeout_sec=0.1)
+        if answer is None and listener.watched >= duration / 2:
+            answer = listener.ask(query)
+        if module := processes.ended():
+            raise DemoError(f"The {module} has ended:\n{processes.log(module)}")
+        if listener.first_stamp is not None:
+            deadline = min(deadline, time.monotonic() + 3 * duration + 30)
+            deadline = deadline if listener.watched else time.monotonic() + 3 * duration + 30
+        if time.monotonic() > deadline:
+            raise DemoError(f"Too little was watched in time:\n{processes.log('assistant_node')}")
+    if answer is not None:
+        rclpy.spin_until_future_complete(listener, answer, timeout_sec=30.0)
+    return answer is not None and answer.done() and answer.result().success
+
+
+def main() -> int:
+    """Run the demo. Returns the exit code."""
+    duration, video = float(os.environ.get("SECONDS") or 30), os.environ.get("VIDEO", "")
+    # A graph of its own: nothing else on the network is disturbed, and nothing disturbs the demo.
+    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    rclpy.init()
+    listener = Listener()
+    with tempfile.TemporaryDirectory(prefix="videollm_ros_demo_") as folder:
+        processes = Processes(Path(folder))
+        try:
+            show = choose_show(video, Path(folder))
+            print(f"Starting the camera ({show.camera[0]}) and the assistant ...", flush=True)
+            processes.start(show.camera[0], show.camera[1:])
+            processes.start("assistant_node", show.assistant)
+            answered = watch(listener, processes, show.query, duration)
+        except DemoError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except (KeyboardInterrupt, ExternalShutdownException):
+            return 130
+        finally:
+            processes.stop()
+            said = listener.utterances
+            listener.destroy_node()
+            rclpy.try_shutdown()
+    print(f"The assistant spoke {said} times" + (" and answered." if answered else ", and did not answer."))
+    return 0 if said and answered else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
