@@ -20,7 +20,7 @@ Image = pytest.importorskip("sensor_msgs.msg").Image
 SimEvent = pytest.importorskip("videollm_ros.msg").SimEvent
 
 DOMAIN = 1 + os.getpid() % 100  # so that runs side by side do not hear each other
-SEED, SECONDS, FPS, RESOLUTION = 5, 6.0, 10.0, 64
+SEED, SECONDS, FPS, RESOLUTION = 5, 5.2, 10.0, 64
 SETTINGS = {"seed": SEED, "seconds": SECONDS, "fps": FPS, "resolution": RESOLUTION, "frame_id": "table"}
 
 
@@ -86,8 +86,8 @@ def test_every_event_is_told_with_its_own_stamp(seen):
 
 
 def test_an_interrupt_ends_an_endless_camera_quietly():
-    process = camera(seconds=2.0, fps=5.0)
-    time.sleep(4)
+    process = camera(seconds=1.0, fps=5.0)
+    time.sleep(3)  # more than one stream long
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 0
     assert "Traceback" not in process.stderr.read()
