@@ -244,9 +244,13 @@ def clean_user_text(text: str) -> str:
     """A user's text on one line: turns open with a line break, so text without one stays inside its turn.
 
     Raises:
-        ValueError: nothing is left.
+        ValueError: nothing is left, or there is half a surrogate pair in it.
     """
     line = " ".join(text.split())
+    try:
+        line.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the query is no valid text: {error}") from error
     if not line:
         raise ValueError("the query is empty")
     return line
