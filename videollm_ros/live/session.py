@@ -93,6 +93,7 @@ class StreamSession:
         self._queries: list[Query] = []
         self._turn = Turn.SYSTEM
         self._unfed: list[int] = []  # the last token of a reply that was cut off
+        self._undecided = 0  # newest frames in the cache, which were read in advance
         self._stamp: float | None = None
         self._frames_read = 0
         self._stop_reply = False
@@ -174,8 +175,7 @@ class StreamSession:
             frames: T frames as for `observe`, all of one size, or a sequence of frames of different sizes.
             stamps: T seconds.
         """
-        if len(frames) != len(stamps):
-            raise ValueError(f"{len(frames)} frames but {len(stamps)} stamps")
+        self._check_stamps(stamps, len(frames))
         utterances: list[Utterance] = []
         for start in range(0, len(frames), MAX_FRAMES_PER_PASS):
             stop = start + MAX_FRAMES_PER_PASS
@@ -206,30 +206,38 @@ class StreamSession:
             may_speak: whether a frame may lead to unasked speech; when not, its decision is silence. A function is
                 asked with the frame's stamp, in order, after the events of earlier frames were yielded.
         """
-        self._check_stamps(stamps)
+        self._check_stamps(stamps, len(embeds))
         if self._gate is not None:
             embeds, stamps = self._pass_gate(self._gate, embeds, stamps)
         done = 0
         while done < len(stamps):
             yield from self._answer_before(stamps[done])
             num_frames = self._frames_in_one_pass(stamps[done:])
-            speak, silent = self._read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
-            for index in range(num_frames):
-                stamp = self._stamp = stamps[done]
-                done += 1
-                self._frames_read += 1
-                asked = bool(self._queries) and self._queries[0].stamp <= stamp
-                allowed = may_speak(stamp) if callable(may_speak) else may_speak
-                speaks = allowed and not asked and not silent[index]
-                if asked or speaks:
-                    self._forget_last(num_frames - index - 1)
-                yield FrameDecision(stamp, speak[index], self.threshold, speaks)
-                if asked:
-                    yield from self.answer(stamp)
-                elif speaks:
-                    yield from self._reply(self.template.before_reply(), None, speak[index])
-                if asked or speaks:
-                    break
+            decisions = self._read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
+            try:
+                for speak_probability, silence_is_best in decisions:
+                    stamp = stamps[done]
+                    if self._undecided < num_frames and self._asked_before(stamp):
+                        break  # the query came while earlier frames were decided
+                    done += 1
+                    self._stamp = stamp
+                    self._frames_read += 1
+                    self._undecided -= 1
+                    asked = bool(self._queries) and self._queries[0].stamp <= stamp
+                    allowed = may_speak(stamp) if callable(may_speak) else may_speak
+                    silent = silence_is_best and 1 - speak_probability >= self.threshold
+                    speaks = allowed and not asked and not silent
+                    if asked or speaks:
+                        self._forget_undecided()
+                    yield FrameDecision(stamp, speak_probability, self.threshold, speaks)
+                    if asked:
+                        yield from self.answer(stamp)
+                    elif speaks:
+                        yield from self._reply(self.template.before_reply(), None, speak_probability)
+                    if not self._undecided:
+                        break  # all decided, cut back to this one, or reset meanwhile
+            finally:
+                self._forget_undecided()
 
     def reset(self) -> list[Query]:
         """Forget the stream. Returns the queries that were still waiting, which are forgotten as well."""
@@ -237,6 +245,8 @@ class StreamSession:
         self._cache.clear()
         self._turn = Turn.SYSTEM
         self._unfed = []
+        self._undecided = 0
+        self._stop_reply = True
         self._stamp = None
         self._frames_read = self._frames_skipped = 0
         if self._gate is not None:
@@ -267,8 +277,8 @@ class StreamSession:
         return self.model.embed(self.model.encode(prepared))
 
     @torch.inference_mode()
-    def _read_frames(self, embeds: Tensor, stamps: Sequence[float]) -> tuple[list[float], list[bool]]:
-        """Read frames [K, n, d] as if each were followed by silence; returns p(speak) and whether it is silence."""
+    def _read_frames(self, embeds: Tensor, stamps: Sequence[float]) -> list[tuple[float, bool]]:
+        """Read frames [K, n, d] as if each were followed by silence; p(speak) and whether silence is the arg max."""
         opening = self._unfed + self.template.before_frame(self._turn)
         interval = self._embed_ids(self.template.interval_ids)
         pieces = [self._embed_ids(opening)]
@@ -286,11 +296,12 @@ class StreamSession:
                 self._cache.extend(len(interval))
             self._cache.append(Kind.FRAME, num_tokens, stamp)
         self._turn = Turn.STREAM
+        self._undecided = len(embeds)
 
         silence = logits.softmax(-1)[:, self.template.silence_token_id]
-        silent = (silence >= self.threshold) & (logits.argmax(-1) == self.template.silence_token_id)
-        speak_probability, silent = torch.stack((1 - silence, silent.float())).tolist()  # one copy to the host
-        return speak_probability, [bool(value) for value in silent]
+        is_best = logits.argmax(-1) == self.template.silence_token_id
+        decisions = torch.stack((1 - silence, is_best.float()), dim=1).tolist()  # one copy to the host
+        return [(speak_probability, bool(best)) for speak_probability, best in decisions]
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The frames that are worth reading; one at which a query is due always is."""
@@ -314,12 +325,15 @@ class StreamSession:
         fitting = 1 + (self._cache.room - first) // (num_tokens + len(self.template.interval_ids))
         return min(num_frames, fitting)
 
-    def _forget_last(self, num_frames: int) -> None:
-        """Cut the newest frames off, and the interval that followed the frame before them."""
-        if num_frames:
-            self._cache.drop_last(num_frames, last_length=self.model.config.frame_num_tokens)
+    def _forget_undecided(self) -> None:
+        """Cut off the frames read in advance, and the interval that followed the frame before them."""
+        if self._undecided:
+            self._cache.drop_last(self._undecided, last_length=self.model.config.frame_num_tokens)
+            self._undecided = 0
 
-    def _check_stamps(self, stamps: Sequence[float]) -> None:
+    def _check_stamps(self, stamps: Sequence[float], num_frames: int) -> None:
+        if len(stamps) != num_frames:
+            raise ValueError(f"{num_frames} frames but {len(stamps)} stamps")
         last = -math.inf if self._stamp is None else self._stamp
         for stamp in stamps:
             if _finite(stamp) < last:
@@ -328,8 +342,11 @@ class StreamSession:
 
     # Replies.
 
+    def _asked_before(self, stamp: float) -> bool:
+        return bool(self._queries) and self._queries[0].stamp < stamp
+
     def _answer_before(self, stamp: float) -> Iterator[PartialReply | Utterance]:
-        while self._queries and self._queries[0].stamp < stamp:
+        while self._asked_before(stamp):
             yield from self._answer(self._queries.pop(0))
 
     def _answer(self, query: Query) -> Iterator[PartialReply | Utterance]:
@@ -338,38 +355,37 @@ class StreamSession:
     def _reply(
         self, prompt_ids: list[int], query: Query | None, speak_probability: float
     ) -> Iterator[PartialReply | Utterance]:
-        """Decode a reply greedily. However it ends, the turn is closed and the stream can go on."""
+        """Decode a reply greedily. However it ends, the stream can go on: what is fed next closes the turn."""
         stamp = self._stamp if self._stamp is not None else query.stamp
         text, query_id = (query.text, query.query_id) if query else (None, "")
         token_ids: list[int] = []
         truncated = self._stop_reply = False
         prompt_ids = self._unfed + prompt_ids
-        self._cache.make_room(len(prompt_ids) + self.max_new_tokens + _CLOSING_TOKENS, now=stamp)
+        limit = max(1, min(self.max_new_tokens, self._longest_exchange - self._text_length(prompt_ids)))
+        self._cache.make_room(len(prompt_ids) + limit + _CLOSING_TOKENS, now=stamp)
         next_token = self._read_ids(prompt_ids)
         self._open_text_segment(prompt_ids, stamp)
-        try:
-            while next_token != self.template.eos_token_id:
-                token_ids.append(next_token)
-                self._unfed = [next_token]
-                yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
-                if self._stop_reply or len(token_ids) >= self.max_new_tokens:
-                    truncated = True
-                    break
-                next_token = self._read_ids(self._unfed)
-                self._wrote(self._unfed)
-        finally:
-            self._turn = Turn.ASSISTANT
+        while next_token != self.template.eos_token_id:
+            token_ids.append(next_token)
+            self._unfed = [next_token]
+            yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
+            if self._stop_reply or len(token_ids) >= limit:
+                truncated = True
+                break
+            next_token = self._read_ids(self._unfed)
+            self._wrote(self._unfed)
         reply = decode_reply(self.model.tokenizer, token_ids)
         yield Utterance(reply, stamp, text, speak_probability, tuple(token_ids), truncated, query_id)
 
     def _open_text_segment(self, prompt_ids: list[int], stamp: float) -> None:
         if self._turn is Turn.SYSTEM:
-            system = self._num_system_tokens
-            self._cache.append(Kind.SYSTEM, system, stamp)
-            self._cache.append(Kind.TEXT, len(prompt_ids) - system, stamp)
-        else:
-            self._cache.append(Kind.TEXT, len(prompt_ids), stamp)
+            self._cache.append(Kind.SYSTEM, self._num_system_tokens, stamp)
+        self._cache.append(Kind.TEXT, self._text_length(prompt_ids), stamp)
+        self._turn = Turn.ASSISTANT
         self._unfed = []
+
+    def _text_length(self, prompt_ids: list[int]) -> int:
+        return len(prompt_ids) - (self._num_system_tokens if self._turn is Turn.SYSTEM else 0)
 
     def _read_ids(self, token_ids: list[int]) -> int:
         """Feed tokens; returns the most likely next one. The caller says what segment they belong to."""
@@ -395,9 +411,13 @@ class StreamSession:
         return {1, *(opening + self.model.config.frame_num_tokens for opening in frames)}
 
     def _longest_query(self, max_new_tokens: int) -> int:
-        """So long that it fits with its answer beside the newest exchange, which eviction leaves alone."""
+        return self._longest_exchange - max_new_tokens
+
+    @property
+    def _longest_exchange(self) -> int:
+        """So many tokens of query and answer that they fit beside the newest exchange, which eviction leaves alone."""
         fixed = self._num_system_tokens + self.model.config.frame_num_tokens + _CLOSING_TOKENS
-        return (self._cache.max_tokens - fixed) // 2 - max_new_tokens - _CLOSING_TOKENS
+        return (self._cache.max_tokens - fixed) // 2 - _CLOSING_TOKENS
 
 
 def _finite(stamp: float) -> float:
