@@ -1,0 +1,71 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m videollm_ros.evaluation simulator ...`: one table, and JSON beside it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from videollm_ros.live import CheckpointError, LiveModel
+
+DEMO_CHECKPOINT = Path("checkpoints/demo")
+
+
+def main() -> int:
+    """Evaluate; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="videollm-evaluate", description="Evaluate a LIVE model.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    simulator = commands.add_parser("simulator", help="on streams of the tabletop simulator")
+    simulator.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
+    simulator.add_argument("--seeds", type=_range, default=range(9000, 9200), metavar="START:STOP")
+    simulator.add_argument("--seconds", type=float, default=60.0, help="length of each stream")
+    simulator.add_argument("--threshold", type=float, default=0.725, help="theta")
+    simulator.add_argument("--resolution", type=int, default=96, help="side of the rendered frames in pixels")
+    simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
+    simulator.add_argument("--device", default="auto")
+    simulator.add_argument("--dtype", default="auto")
+    simulator.add_argument("--json", type=Path, help="file for the figures")
+    simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
+    given = parser.parse_args()
+    from videollm_ros.evaluation.simulator import evaluate_simulator
+
+    try:
+        model = LiveModel.from_pretrained(given.checkpoint or _demo(), device=given.device, dtype=given.dtype)
+        figures, transcripts = evaluate_simulator(
+            model, given.seeds, given.seconds, given.threshold, given.resolution, given.tolerance, progress=True
+        )
+    except (CheckpointError, ValueError) as error:
+        print(f"videollm-evaluate: {error}", file=sys.stderr)
+        return 2
+    for name, value in figures.items():
+        print(f"{name:24} {value if value is None or isinstance(value, int) else format(value, '.4f')}")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if given.transcripts:
+        from videollm_ros.evaluation.transcripts import as_lines
+
+        given.transcripts.write_text("".join(as_lines(transcripts)))
+    return 0
+
+
+def _range(text: str) -> range:
+    try:
+        start, stop = (int(part) for part in text.split(":"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected START:STOP, for example 9000:9200, got {text!r}") from error
+    if not 0 <= start < stop:
+        raise argparse.ArgumentTypeError(f"START lies before STOP and neither is negative, got {text!r}")
+    return range(start, stop)
+
+
+def _demo() -> Path:
+    """The checkpoint that ships with the package: of the source tree, or installed beside it."""
+    folders = [Path(__file__).parents[2] / DEMO_CHECKPOINT, Path.cwd() / DEMO_CHECKPOINT]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

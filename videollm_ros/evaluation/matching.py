@@ -1,0 +1,107 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was said on a stream against what happened on it: which utterance means which event, and which none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+
+from videollm_ros.live import Utterance
+from videollm_ros.sim import Event, Question, answer_is_right, parse_event, quiet_intervals, quiet_minutes, says
+
+
+@dataclass
+class StreamScore:
+    """Counts over one stream; counts of several streams add up."""
+
+    events: int = 0
+    utterances: int = 0
+    """Unasked ones."""
+    matched: int = 0
+    repeats: int = 0
+    """Unmatched utterances that say again what was said already, within `repeat_seconds`."""
+    false_in_quiet: int = 0
+    quiet_minutes: float = 0.0
+    questions: int = 0
+    right_answers: int = 0
+    time_differences: list[float] = field(default_factory=list)
+    """Seconds between each matched utterance and its event, absolute."""
+
+    def __iadd__(self, other: StreamScore) -> StreamScore:
+        for name in (f.name for f in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
+
+    def figures(self) -> dict[str, float | None]:
+        """The figures; None where there was nothing to count."""
+        precision, recall = _ratio(self.matched, self.utterances), _ratio(self.matched, self.events)
+        return {
+            "event_f1": _ratio(2 * self.matched, self.events + self.utterances),
+            "event_precision": precision,
+            "event_recall": recall,
+            "mean_time_difference": _ratio(sum(self.time_differences), len(self.time_differences)),
+            "false_per_quiet_minute": _ratio(self.false_in_quiet, self.quiet_minutes),
+            "repeats_per_event": _ratio(self.repeats, self.events),
+            "answer_accuracy": _ratio(self.right_answers, self.questions),
+        }
+
+
+def score_stream(
+    utterances: Sequence[Utterance],
+    events: Sequence[Event],
+    questions: Sequence[Question],
+    seconds: float,
+    tolerance: float = 1.0,
+    repeat_seconds: float = 5.0,
+) -> StreamScore:
+    """Judge all that was said on one stream.
+
+    An unasked utterance matches an event when it means it and comes within `tolerance` [s] of it; each utterance and
+    each event counts once, nearest pairs first. Unasked utterances in intervals in which there is nothing to say are
+    false. Answers are those whose `query_id` is the question's number.
+    """
+    unasked = [utterance for utterance in utterances if utterance.query is None]
+    pairs = _match(unasked, events, tolerance)
+    matched = {said for said, _ in pairs}
+    quiet = quiet_intervals(events, seconds, tolerance)
+    answers = {utterance.query_id: utterance.text for utterance in utterances if utterance.query is not None}
+    return StreamScore(
+        events=len(events),
+        utterances=len(unasked),
+        matched=len(pairs),
+        repeats=sum(
+            _is_repeat(unasked, index, repeat_seconds) for index in range(len(unasked)) if index not in matched
+        ),
+        false_in_quiet=sum(any(start <= u.stamp < stop for start, stop in quiet) for u in unasked),
+        quiet_minutes=quiet_minutes(events, seconds, tolerance),
+        questions=len(questions),
+        right_answers=sum(answer_is_right(q, answers.get(str(number), "")) for number, q in enumerate(questions)),
+        time_differences=[abs(unasked[said].stamp - events[event].time) for said, event in pairs],
+    )
+
+
+def _match(unasked: Sequence[Utterance], events: Sequence[Event], tolerance: float) -> list[tuple[int, int]]:
+    candidates = sorted(
+        (abs(utterance.stamp - event.time), said, happened)
+        for said, utterance in enumerate(unasked)
+        for happened, event in enumerate(events)
+        if abs(utterance.stamp - event.time) <= tolerance and says(utterance.text, event)
+    )
+    pairs: list[tuple[int, int]] = []
+    for _, said, happened in candidates:
+        if all(said != other and happened != event for other, event in pairs):
+            pairs.append((said, happened))
+    return pairs
+
+
+def _is_repeat(unasked: Sequence[Utterance], index: int, within: float) -> bool:
+    meaning = parse_event(unasked[index].text) or unasked[index].text
+    return any(
+        unasked[index].stamp - earlier.stamp <= within and (parse_event(earlier.text) or earlier.text) == meaning
+        for earlier in unasked[:index]
+    )
+
+
+def _ratio(value: float, by: float) -> float | None:
+    return value / by if by else None

@@ -1,0 +1,123 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's four metrics of a dialogue, teacher-forced (section 4.1): LM-PPL, TimeDiff, Fluency, LM-Correctness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from videollm_ros.live import LiveModel
+from videollm_ros.live.template import IGNORED
+
+
+@torch.inference_mode()
+def stream_metrics(
+    model: LiveModel, conversation: Sequence[dict], features: Tensor, threshold: float = 0.0
+) -> dict[str, float]:
+    """Read a dialogue once and compare the model's predictions with it, turn by turn, then averaged.
+
+    A turn that a user's query ends has no time of its own at which to speak: it does not count in frame_diff, and for
+    fluency it is right when the model is silent on all of its learned frames.
+
+    Args:
+        conversation: messages as `DialogueTemplate.encode` takes them.
+        features: vision features of its frames [T, n, d_vision].
+        threshold: theta; silence counts only when its probability is at least this.
+
+    Returns:
+        lm_ppl; frame_diff (mean of absolute values, in frames); fluency; lm_correctness. NaN where nothing counts.
+
+    Raises:
+        ValueError: a conversation that the template rejects, or another number of frames.
+    """
+    return _Dialogue(model, conversation, features, threshold).metrics()
+
+
+class _Dialogue:
+    """One dialogue with the model's logits at every position."""
+
+    def __init__(self, model: LiveModel, conversation: Sequence[dict], features: Tensor, threshold: float) -> None:
+        self.model, self.features, self.threshold = model, features, threshold
+        self.template = model.template
+        ids, labels = self.template.encode(conversation)
+        self.ids, self.labels = torch.tensor(ids, device=model.device), torch.tensor(labels, device=model.device)
+        self.logits = model(self.ids[None], features).logits[0].float()
+        self.is_frame = self.ids == self.template.frame_token_id
+
+    def metrics(self) -> dict[str, float]:
+        stops = (torch.nonzero(self.ids == self.template.eos_token_id)[:, 0] + 1).tolist()
+        turns = list(zip([0, *stops[:-1]], stops, strict=True))
+        values: dict[str, list[float]] = {name: [] for name in ("lm_ppl", "frame_diff", "fluency", "lm_correctness")}
+        for number, (start, stop) in enumerate(turns):
+            following = turns[number + 1] if number + 1 < len(turns) else None
+            for name, value in self._turn(start, stop, following).items():
+                values[name].append(value)
+        return {
+            name: math.fsum(of_turns) / len(of_turns) if of_turns else math.nan for name, of_turns in values.items()
+        }
+
+    def _turn(self, start: int, stop: int, following: tuple[int, int] | None) -> dict[str, float]:
+        labels, logits = self.labels[start:stop], self.logits[start:stop]
+        learned, is_frame = labels != IGNORED, self.is_frame[start:stop]
+        text, stream = learned & ~is_frame, learned & is_frame
+        num_text, num_stream = int(text.sum()), int(stream.sum())
+        result: dict[str, float] = {}
+        num_right = 0
+        if num_text:
+            result["lm_ppl"] = float(F.cross_entropy(logits[text], labels[text]).exp())
+            right = logits[text].argmax(-1) == labels[text]
+            num_right = int(right.cumprod(0).sum())
+            result["lm_correctness"] = num_right / num_text
+        if not num_stream:
+            return result
+
+        positions = start + torch.nonzero(stream)[:, 0]
+        speaks = self._speaks(self.logits[positions])
+        first = int(torch.nonzero(speaks)[0]) if bool(speaks.any()) else None
+        if int(self.labels[positions[-1]]) == self.template.silence_token_id:
+            diff = 0 if first is None else num_stream - first
+        else:
+            if first is not None:
+                diff = num_stream - 1 - first
+            else:
+                diff = -self._frames_late(start, stop, int(positions[-1]), following)
+            result["frame_diff"] = float(abs(diff))
+        if num_text:
+            valid = num_stream + num_right if diff == 0 else num_stream - diff if diff > 0 else num_stream - 1
+            result["fluency"] = valid / (num_stream + num_text)
+        return result
+
+    def _speaks(self, logits: Tensor) -> Tensor:
+        """Whether each decision [K, vocab] is to speak."""
+        silence = self.template.silence_token_id
+        scores = logits.softmax(-1)
+        scores[scores[:, silence] < self.threshold, silence] = 0
+        return scores.argmax(-1) != silence
+
+    def _frames_late(self, start: int, stop: int, last_frame: int, following: tuple[int, int] | None) -> int:
+        """Frames of the next turn until it speaks, as if the reply had not been given; all of them if it never does.
+
+        At most as many as this turn has, less one, so that late is not judged longer than early.
+        """
+        if following is None:
+            return 0
+        num_tokens = self.model.config.frame_num_tokens
+        next_frames = int(self.is_frame[slice(*following)].sum()) // num_tokens
+        count = min(next_frames, int(self.is_frame[start:stop].sum()) // num_tokens - 1)
+        if count <= 0:
+            return 0
+        step = [*self.template.interval_ids, *[self.template.frame_token_id] * num_tokens]
+        appended = torch.tensor(step * count, device=self.ids.device)
+        ids = torch.cat([self.ids[: last_frame + 1], appended])
+        # Frames of the turn that follow the last learned one are left out, as those of the next turn come first.
+        before = int(self.is_frame[: last_frame + 1].sum()) // num_tokens
+        skipped = int(self.is_frame[:stop].sum()) // num_tokens
+        features = torch.cat([self.features[:before], self.features[skipped : skipped + count]])
+        logits = self.model(ids[None], features).logits[0, last_frame + 1 :].float()
+        speaks = self._speaks(logits[len(step) - 1 :: len(step)])
+        return int(torch.nonzero(speaks)[0]) + 1 if bool(speaks.any()) else count

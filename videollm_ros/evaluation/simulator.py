@@ -1,0 +1,101 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A model on streams of the tabletop simulator: what it says by itself, and the teacher-forced metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+from videollm_ros.data.baselines import NOTHING_NEW
+from videollm_ros.evaluation.matching import StreamScore, score_stream
+from videollm_ros.evaluation.metrics import stream_metrics
+from videollm_ros.live import LiveModel, StreamSession, Utterance
+from videollm_ros.sim import Tabletop, record
+
+_TEACHER_FORCED = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
+_ENCODED_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What a model said on one stream, and how that is judged."""
+
+    seed: int
+    tabletop: Tabletop
+    utterances: list[Utterance]
+    score: StreamScore
+    metrics: dict[str, float]
+
+
+def evaluate_simulator(
+    model: LiveModel,
+    seeds: Iterable[int],
+    seconds: float = 60.0,
+    threshold: float = 0.725,
+    resolution: int = 96,
+    tolerance: float = 1.0,
+    teacher_forced: bool = True,
+    progress: bool = False,
+) -> tuple[dict[str, float | int | None], list[Transcript]]:
+    """Run one stream per seed.
+
+    Args:
+        seconds: length of each stream. resolution: side of the rendered frames in pixels.
+        threshold: theta of the live session; the teacher-forced metrics use 0, as the paper does.
+        tolerance: seconds within which an utterance must come.
+
+    Returns:
+        the figures (counts summed over streams, teacher-forced metrics averaged over them), and every transcript.
+    """
+    transcripts = [
+        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced)
+        for seed in tqdm(list(seeds), desc="evaluating", unit="stream", disable=not progress)
+    ]
+    total = StreamScore()
+    for transcript in transcripts:
+        total += transcript.score
+    figures: dict[str, float | int | None] = dict(total.figures())
+    if teacher_forced:
+        means = {name: _mean(transcript.metrics[name] for transcript in transcripts) for name in _TEACHER_FORCED}
+        difference = means.pop("frame_diff")
+        figures |= means | {"time_diff": None if difference is None else difference / model.config.frame_fps}
+    counts = {"events": total.events, "utterances": total.utterances, "questions": total.questions}
+    return figures | counts | {"streams": len(transcripts)}, transcripts
+
+
+@torch.inference_mode()
+def _run(
+    model: LiveModel,
+    seed: int,
+    seconds: float,
+    threshold: float,
+    resolution: int,
+    tolerance: float,
+    teacher_forced: bool,
+) -> Transcript:
+    tabletop = Tabletop(seed, seconds, resolution)
+    fps = model.config.frame_fps
+    frames = model.prepare(tabletop.frames(fps))
+    features = torch.cat([model.encode(chunk) for chunk in frames.split(_ENCODED_AT_ONCE)])
+    session = StreamSession(model, threshold=threshold)
+    for number, question in enumerate(tabletop.questions):
+        session.ask(question.text, question.time, query_id=str(number))
+    stamps = [index / fps for index in range(len(frames))]
+    events = session.stream_embeds(model.embed(features), stamps)
+    # What the per-frame baseline says when there is nothing to say is no utterance.
+    utterances = [event for event in events if isinstance(event, Utterance) and event.text != NOTHING_NEW]
+    score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
+    metrics = {}
+    if teacher_forced:
+        metrics = stream_metrics(model, record(tabletop, fps)["conversation"], features)
+    return Transcript(seed, tabletop, utterances, score, metrics)
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    counted = [value for value in values if not math.isnan(value)]
+    return math.fsum(counted) / len(counted) if counted else None
