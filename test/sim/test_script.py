@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from videollm_ros.sim import Tabletop, quiet_intervals, quiet_minutes
+from videollm_ros.sim.script import write_script
 from videollm_ros.sim.world import KINDS, MAX_ITEMS
 
 SEEDS = range(40)
@@ -60,6 +61,17 @@ def test_no_two_visible_items_share_a_name_or_a_place(tabletop):
         state = tabletop.state(event.time)
         assert len(set(state.visible)) == len(state.visible) <= MAX_ITEMS
         assert len({place for place, _ in state.table}) == len(state.table)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_falls_or_rises_through_the_gripper(seed):
+    script = write_script(seed, 60.0)
+    for event in script.events:
+        grip = script.grip(event.onset)
+        if event.kind in ("appear", "remove") and grip:
+            moving = [a for a in script.actors if a.item == event.item and a.enters <= event.onset <= a.leaves]
+            x = moving[0].track.at(event.time)[0]
+            assert abs(x - script.gripper.at(event.time)[0]) > 0.25
 
 
 def test_all_kinds_of_event_and_several_items_at_once_occur():

@@ -30,6 +30,7 @@ def test_an_event_has_several_wordings():
         ("Somebody has taken away the blue ball", ("remove", "blue", "ball")),
         ("The red cup was put down and the blue ball appeared.", None),
         ("The red cup and the blue ball moved.", None),
+        ("A red cup appears and disappears.", None),
         ("A cup appears.", None),
         ("A red cup.", None),
         ("", None),
