@@ -1,0 +1,111 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Does it stay as fast, as small and as right after days of stream?
+
+    python benchmark/endurance.py --frames 50000 --json out.json
+
+The demo checkpoint watches one simulated stream frame by frame, with questions, and says what happens all the while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import psutil
+import torch
+from machine import describe_machine
+from tqdm import tqdm
+
+from videollm_ros.evaluation import score_stream
+from videollm_ros.live import ContextLimits, LiveModel, StreamSession, Utterance
+from videollm_ros.sim import Tabletop
+
+ENCODED_AT_ONCE = 50
+
+
+class TimedSession(StreamSession):
+    """A session that remembers how long each frame step took: the wall's seconds, and the processor's."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.steps: list[tuple[float, float]] = []
+
+    def _read_frames(self, embeds, stamps):
+        began, began_cpu = time.perf_counter(), time.process_time()
+        result = super()._read_frames(embeds, stamps)
+        self.steps.append((time.perf_counter() - began, time.process_time() - began_cpu))
+        return result
+
+
+def watch(session: TimedSession, tabletop: Tabletop, num_frames: int) -> tuple[list[Utterance], list[int]]:
+    """Everything said, and the process's resident bytes after each chunk of frames."""
+    model, fps = session.model, session.model.config.frame_fps
+    questions = list(tabletop.questions)
+    said, resident = [], []
+    process = psutil.Process()
+    for start in tqdm(range(0, num_frames, ENCODED_AT_ONCE), unit=f"{ENCODED_AT_ONCE} frames"):
+        stop = min(start + ENCODED_AT_ONCE, num_frames)
+        frames = torch.from_numpy(tabletop.frames(fps, start, stop)).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            embeds = model.embed(model.encode(model.prepare(frames)))
+        while questions and questions[0].time < stop / fps:
+            session.ask(questions[0].text, questions.pop(0).time)
+        for index in range(start, stop):
+            events = session.stream_embeds(embeds[index - start][None], [index / fps])
+            said += [event for event in events if isinstance(event, Utterance)]
+        resident.append(process.memory_info().rss)
+    return said, resident
+
+
+def event_f1(said: list[Utterance], tabletop: Tabletop, start: float, stop: float) -> float:
+    """Of the events and the unasked utterances in [start, stop) seconds."""
+    events = [event for event in tabletop.events if start <= event.time < stop - 1]
+    heard = [one for one in said if start <= one.stamp < stop]
+    return score_stream(heard, events, [], stop).event_f1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=Path(__file__).resolve().parents[1] / "checkpoints" / "demo")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--frames", type=int, default=50_000)
+    parser.add_argument("--seed", type=int, default=9_500)
+    parser.add_argument("--max-tokens", type=int, default=None, help="context.max_tokens")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    tenth, edge = arguments.frames // 10, min(1000, arguments.frames // 10)
+
+    model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
+    fps = model.config.frame_fps
+    tabletop = Tabletop(arguments.seed, arguments.frames / fps, model.config.frame_resolution)
+    session = TimedSession(model, context=ContextLimits(max_tokens=arguments.max_tokens))
+    said, resident = watch(session, tabletop, arguments.frames)
+
+    wall, cpu = zip(*session.steps, strict=True)
+    figures = {
+        "frames": arguments.frames,
+        "utterances": len(said),
+        "step_ratio": statistics.fmean(wall[-tenth:]) / statistics.fmean(wall[tenth : 2 * tenth]),
+        "step_cpu_ratio": statistics.fmean(cpu[-tenth:]) / statistics.fmean(cpu[tenth : 2 * tenth]),
+        "step_mean_ms": 1e3 * statistics.fmean(wall),
+        "memory_growth": resident[-1] / resident[max(tenth // ENCODED_AT_ONCE - 1, 0)] - 1,
+        "memory_mib": resident[-1] / 2**20,
+        "event_f1_first": event_f1(said, tabletop, 0, edge / fps),
+        "event_f1_last": event_f1(said, tabletop, (arguments.frames - edge) / fps, arguments.frames / fps),
+        "event_f1_all": event_f1(said, tabletop, 0, arguments.frames / fps),
+        "context_tokens": session.state.max_tokens,
+        "evictions": session.state.evictions,
+        "machine": describe_machine(model.device),
+    }
+    for name, value in figures.items():
+        print(f"{name:26} {value:.4g}" if isinstance(value, float) else f"{name:26} {value}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
