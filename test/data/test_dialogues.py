@@ -1,0 +1,77 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Dialogue files: what is wrong with one is said with file, line and what was expected."""
+
+import json
+
+import pytest
+import torch
+
+from videollm_ros.data import Dialogue, DialogueError, FeatureFolder, read_dialogues
+from videollm_ros.data.dialogues import write_dialogues
+
+GOOD = [
+    {"role": "stream", "num_frames": 3, "learn": True},
+    {"role": "assistant", "content": "A red cup appears.", "learn": True},
+]
+
+
+def line(conversation=GOOD, frames=(0, 3), video="v"):
+    return json.dumps({"video": video, "frames": list(frames), "conversation": conversation})
+
+
+def test_what_is_written_is_read(tmp_path):
+    path = tmp_path / "d.jsonl"
+    write_dialogues([Dialogue("v", (0, 3), GOOD)], path)
+    (dialogue,) = read_dialogues(path)
+    assert (dialogue.video, dialogue.frames, dialogue.conversation) == ("v", (0, 3), GOOD)
+    assert dialogue.source == f"{path}:1"
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        (line(frames=(0, 5)), "stream turns of 3 frames in all, but frames [0, 5] are 5"),
+        (line([{"role": "robot", "content": "x"}]), "message 0 has the unknown role 'robot'"),
+        (line([GOOD[0], {"role": "assistant", "content": " "}]), "message 1 is an empty reply"),
+        (line([GOOD[0], {"role": "user", "content": ""}]), "message 1 is an empty query"),
+        (line([{"role": "stream", "num_frames": 0}]), "num_frames 0; expected an integer >= 1"),
+        (line(frames=(3, 0)), "0 <= start < stop"),
+        ("{", "not valid JSON"),
+        ('{"video": "v"}', 'expected {"video": id, "frames": [start, stop], "conversation": [...]}'),
+        (line([]), "conversation is a list of messages"),
+    ],
+)
+def test_a_bad_line_is_named_with_what_was_expected(tmp_path, bad, says):
+    path = tmp_path / "d.jsonl"
+    path.write_text(f"{line()}\n\n{bad}\n")
+    with pytest.raises(DialogueError) as error:
+        read_dialogues(path)
+    assert str(error.value).startswith(f"{path}:3: ")
+    assert says in str(error.value)
+
+
+def test_a_missing_or_empty_file_is_an_error(tmp_path):
+    with pytest.raises(DialogueError, match="is no file"):
+        read_dialogues(tmp_path / "none.jsonl")
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(DialogueError, match="holds no dialogue"):
+        read_dialogues(tmp_path / "empty.jsonl")
+
+
+def test_only_the_dialogues_frames_are_read_from_the_stored_features(tmp_path):
+    folder, features = FeatureFolder(tmp_path), torch.arange(24.0).view(6, 2, 2)
+    folder.write("v", features)
+    assert torch.equal(folder.read(Dialogue("v", (2, 5), [{"role": "stream", "num_frames": 3}])).float(), features[2:5])
+
+
+def test_a_video_shorter_than_its_dialogue_is_an_error(tmp_path):
+    folder = FeatureFolder(tmp_path)
+    folder.write("v", torch.zeros(2, 1, 4))
+    with pytest.raises(DialogueError, match=r"d.jsonl:7: the dialogue ends at frame 3, but the video v has only 2"):
+        folder.read(Dialogue("v", (0, 3), GOOD, "d.jsonl:7"))
+
+
+def test_a_video_without_features_is_an_error(tmp_path):
+    with pytest.raises(DialogueError, match="the features of video v cannot be read"):
+        FeatureFolder(tmp_path).read(Dialogue("v", (0, 3), GOOD))
