@@ -102,11 +102,12 @@ class ForcedSession(StreamSession):
         if self._reply_began is not None:
             self.reply_seconds.append(time.perf_counter() - self._reply_began)
 
-    def _read_frames(self, embeds: Tensor, stamps: list[float]) -> tuple[list[float], list[bool]]:
+    def _read_frames(self, embeds: Tensor, stamps: list[float]) -> list[tuple[float, bool]]:
         began = time.perf_counter()
-        speak, _ = super()._read_frames(embeds, stamps)
+        super()._read_frames(embeds, stamps)
         self.step_seconds.append(time.perf_counter() - began)
-        return speak, [not replies_after(round(stamp * FPS)) for stamp in stamps]
+        replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
+        return [(float(reply), not reply) for reply in replies]
 
     def _read_ids(self, token_ids: list[int]) -> int:
         if len(token_ids) > 1:

@@ -23,6 +23,9 @@ from videollm_ros.live.template import Turn, clean_user_text
 MAX_FRAMES_PER_PASS = 32
 """Waiting frames that are read in one forward; more gain nothing and cost memory."""
 
+_FEWEST_FRAMES_PER_PASS = 4
+"""Reading this many is cheap even if the first one speaks and the rest was in vain."""
+
 _CLOSING_TOKENS = 4
 """Room for what closes a reply and opens the next turn: `<eos>\\n[` and a token that was not fed yet."""
 
@@ -97,6 +100,8 @@ class StreamSession:
         self._stamp: float | None = None
         self._frames_read = 0
         self._stop_reply = False
+        self._read_ahead = _FEWEST_FRAMES_PER_PASS
+        self._silent_run = 0  # frames since the last reply
 
     @property
     def threshold(self) -> float:
@@ -227,6 +232,7 @@ class StreamSession:
                     allowed = may_speak(stamp) if callable(may_speak) else may_speak
                     silent = silence_is_best and 1 - speak_probability >= self.threshold
                     speaks = allowed and not asked and not silent
+                    self._look_ahead(quiet=not (asked or speaks))
                     if asked or speaks:
                         self._forget_undecided()
                     yield FrameDecision(stamp, speak_probability, self.threshold, speaks)
@@ -313,7 +319,7 @@ class StreamSession:
     def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
         """How many of the next frames can be read before a query is due or the cache is full."""
         num_frames = 0
-        for stamp in stamps[:MAX_FRAMES_PER_PASS]:
+        for stamp in stamps[: self._read_ahead]:
             if num_frames and self._queries and self._queries[0].stamp < stamp:
                 break
             num_frames += 1
@@ -324,6 +330,15 @@ class StreamSession:
         self._cache.make_room(first, now=stamps[0])
         fitting = 1 + (self._cache.room - first) // (num_tokens + len(self.template.interval_ids))
         return min(num_frames, fitting)
+
+    def _look_ahead(self, quiet: bool) -> None:
+        """Read about as many frames ahead as lay between the last two replies; more once it is quiet for longer."""
+        self._silent_run += 1
+        if not quiet:
+            self._read_ahead, self._silent_run = self._silent_run, 0
+        elif self._silent_run >= self._read_ahead:
+            self._read_ahead *= 2
+        self._read_ahead = min(max(self._read_ahead, _FEWEST_FRAMES_PER_PASS), MAX_FRAMES_PER_PASS)
 
     def _forget_undecided(self) -> None:
         """Cut off the frames read in advance, and the interval that followed the frame before them."""
