@@ -1,0 +1,133 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs: what they leave behind, what is learned, how they go on after a kill, and on two processes."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from videollm_ros.data import Dialogue, FeatureFolder
+from videollm_ros.data.dialogues import write_dialogues
+from videollm_ros.live import LiveModel
+from videollm_ros.training.config import TrainConfig
+from videollm_ros.training.run import train
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
+
+
+def losses(folder, step):
+    state = json.loads((folder / f"checkpoint-{step}" / "trainer_state.json").read_text())
+    return [entry["loss"] for entry in state["log_history"] if "loss" in entry]
+
+
+def test_a_run_from_scratch_leaves_a_model_that_loads_and_its_loss_falls(run, write_config):
+    run["stages"][0]["trainer"].update(max_steps=30, learning_rate=5e-3, save_steps=30)
+    folder = train(TrainConfig.load(write_config(run)))
+    curve = losses(Path(run["output"]) / "1-dialogue", 30)
+    assert sum(curve[-3:]) < 0.7 * sum(curve[:3])
+    model = LiveModel.from_pretrained(folder, device="cpu")
+    assert model.config.frame_num_tokens == 3
+    frames = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
+    assert model.embed(model.encode(frames)).shape == (2, 3, 32)
+
+
+def test_the_log_has_the_loss_of_silence_and_of_text(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    state = json.loads((Path(run["output"]) / "1-dialogue" / "checkpoint-6" / "trainer_state.json").read_text())
+    assert all({"loss", "stream_loss", "text_loss"} <= entry.keys() for entry in state["log_history"][:6])
+
+
+@pytest.mark.parametrize("vision", [False, True])
+def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(run, write_config, tmp_path, vision):
+    run["stages"][0]["learn"]["vision"] = vision
+    train(TrainConfig.load(write_config(run)))
+    uninterrupted = losses(Path(run["output"]) / "1-dialogue", 6)
+
+    killed = tmp_path / "killed"
+    shutil.copytree(run["output"], killed)
+    shutil.rmtree(killed / "1-dialogue" / "checkpoint-6")
+    shutil.rmtree(killed / "1-dialogue" / "model")
+    resumed = copy.deepcopy(run) | {"output": str(killed)}
+    train(TrainConfig.load(write_config(resumed)))
+    assert losses(killed / "1-dialogue", 6) == pytest.approx(uninterrupted, abs=1e-5)
+
+
+def test_a_finished_stage_is_not_trained_again(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    before = (Path(run["output"]) / "1-dialogue" / "model" / "connector.safetensors").stat().st_mtime_ns
+    train(TrainConfig.load(write_config(run)))
+    assert (Path(run["output"]) / "1-dialogue" / "model" / "connector.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run, write_config):
+    scene = copy.deepcopy(run["stages"][0]) | {"name": "scene", "task": "scene"}
+    del scene["learn"]
+    run["stages"].insert(0, scene)
+    train(TrainConfig.load(write_config(run)))
+    seen = LiveModel.from_pretrained(Path(run["output"]) / "1-scene" / "model", device="cpu")
+    final = LiveModel.from_pretrained(Path(run["output"]) / "2-dialogue" / "model", device="cpu")
+    for name, tensor in seen.vision.tower.state_dict().items():
+        assert torch.equal(tensor, final.vision.tower.state_dict()[name]), name
+    assert not torch.equal(seen.connector[0].weight, final.connector[0].weight)
+
+
+@pytest.fixture
+def golden_run(run, tmp_path):
+    """LoRA and the connector on the golden model, from dialogues and features on disk."""
+    conversation = [
+        {"role": "stream", "num_frames": 3, "learn": True},
+        {"role": "assistant", "content": "You see a red cup.", "learn": True},
+    ]
+    dialogues = [Dialogue(f"v{index}", (0, 3), conversation) for index in range(4)]
+    write_dialogues(dialogues, tmp_path / "dialogues.jsonl")
+    generator = torch.Generator().manual_seed(0)
+    for dialogue in dialogues:
+        FeatureFolder(tmp_path / "features").write(dialogue.video, torch.randn(3, 10, 64, generator=generator))
+    parts = {"llm": str(GOLDENS / "base"), "vision": str(GOLDENS / "vision")}
+    run["model"] = parts | {"live": {"frame_resolution": 96}}
+    stage = run["stages"][0]
+    stage["learn"] = {"llm": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0}
+    stage["data"] = {"dialogues": str(tmp_path / "dialogues.jsonl"), "features": str(tmp_path / "features")}
+    return run
+
+
+@pytest.mark.parametrize("gradient_checkpointing", [False, True])
+def test_lora_leaves_an_adapter_in_the_published_layout(golden_run, write_config, gradient_checkpointing):
+    golden_run["stages"][0]["gradient_checkpointing"] = gradient_checkpointing
+    folder = train(TrainConfig.load(write_config(golden_run)))
+    assert json.loads((folder / "adapter_config.json").read_text())["modules_to_save"] == ["connector"]
+    model = LiveModel.from_pretrained(folder, device="cpu")
+    untrained = LiveModel.from_pretrained(
+        GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu"
+    )
+    assert model.llm.state_dict().keys() == untrained.llm.state_dict().keys()
+    curve = losses(Path(golden_run["output"]) / "1-dialogue", 6)
+    assert curve[-1] < curve[0]
+
+
+def test_bf16_trains(run, write_config):
+    run["stages"][0]["trainer"].update(bf16=True, max_steps=2)
+    train(TrainConfig.load(write_config(run)))
+    assert len(losses(Path(run["output"]) / "1-dialogue", 2)) == 2
+
+
+def test_two_processes_have_the_losses_of_one_with_twice_the_batch(run, write_config, tmp_path):
+    trainer = run["stages"][0]["trainer"]
+    one = copy.deepcopy(run) | {"output": str(tmp_path / "one")}
+    one["stages"][0]["trainer"]["per_device_train_batch_size"] = 4
+    trainer["per_device_train_batch_size"] = 2
+    for settings, processes in ((one, 1), (run, 2)):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+        command += ["-m", "videollm_ros.training", "--config", str(write_config(settings, f"{processes}.yaml"))]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+    two = losses(Path(run["output"]) / "1-dialogue", 6)
+    assert two == pytest.approx(losses(tmp_path / "one" / "1-dialogue", 6), rel=2e-3)
