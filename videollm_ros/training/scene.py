@@ -20,7 +20,9 @@ from videollm_ros.sim import Item, Tabletop
 from videollm_ros.sim.world import COLOURS, PLACES, SHAPES
 from videollm_ros.training.config import ConfigError, SimulatorConfig
 
-FRAMES_PER_STREAM = 8
+FRAMES_PER_SAMPLE = 8
+SAMPLES_PER_STREAM = 3
+"""Few frames of one stream in a batch, so that a batch sees many backgrounds, lights and items."""
 _COLOUR = {colour: index for index, colour in enumerate(COLOURS, start=1)}
 _SHAPE = {shape: index for index, shape in enumerate(SHAPES, start=1)}
 _CLASSES = 1 + len(COLOURS)  # 0 is "nothing there"
@@ -64,18 +66,19 @@ class SceneFrames(Dataset):
 
     def __init__(self, config: SimulatorConfig, resolution: int, seed: int) -> None:
         self._config, self._resolution, self._seed = config, resolution, seed
+        self._num_streams = config.seeds[1] - config.seeds[0]
 
     def __len__(self) -> int:
-        return self._config.seeds[1] - self._config.seeds[0]
+        return SAMPLES_PER_STREAM * self._num_streams
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        stream = self._config.seeds[0] + index
-        rng = np.random.default_rng((self._seed, stream))
+        stream = self._config.seeds[0] + index % self._num_streams
+        rng = np.random.default_rng((self._seed, index))
         sides = self._config.resolutions
         tabletop = Tabletop(stream, self._config.seconds, sides[stream % len(sides)])
-        times = rng.uniform(0, self._config.seconds, FRAMES_PER_STREAM)
+        times = rng.uniform(0, self._config.seconds, FRAMES_PER_SAMPLE)
         events = tabletop.events
-        for position in range(FRAMES_PER_STREAM // 2 if events else 0):
+        for position in range(FRAMES_PER_SAMPLE // 2 if events else 0):
             event = events[int(rng.integers(len(events)))]
             moving = position % 2
             span = (event.onset, event.time) if moving else (event.time, event.time + 0.5)
