@@ -10,7 +10,7 @@ Only safetensors are read and no remote code is run: nothing in a checkpoint is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -116,10 +116,12 @@ def _load_self_contained(
 
 def _load_adapter(folder: Path, llm: str | Path | None, vision: str | Path | None, dtype: torch.dtype) -> LiveModel:
     # PEFT is needed for adapters only; a self-contained checkpoint runs without it.
-    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+    from peft import LoraConfig, PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
     weights = _read_tensors(folder / _ADAPTER_WEIGHTS)
-    adapter = PeftConfig.from_pretrained(folder)
+    adapter = _from_source(PeftConfig.from_pretrained, "adapter configuration", folder)
+    if not isinstance(adapter, LoraConfig):
+        raise CheckpointError(f"{folder / _ADAPTER_CONFIG} is of type {adapter.peft_type}; expected LORA")
     adapter.inference_mode = True
     geometry = folder / CONFIG_NAME
     config = LiveConfig.load(geometry) if geometry.exists() else LiveConfig()
@@ -137,8 +139,9 @@ def _load_adapter(folder: Path, llm: str | Path | None, vision: str | Path | Non
 
     # The published adapter was saved from a decoder that had the connector as a child: give it one while PEFT loads.
     decoder.connector = make_connector(tower.config.hidden_size, decoder.config.hidden_size).to(dtype)
+    adapter.base_model_name_or_path = decoder.name_or_path  # where it was found: PEFT warns of another name
     adapted = get_peft_model(decoder, adapter, autocast_adapter_dtype=False)
-    expected = get_peft_model_state_dict(adapted)
+    expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
     whole = {name: tensor for name, tensor in adapted.state_dict().items() if name in weights}
     _check_shapes(weights, {**whole, **expected}, folder / _ADAPTER_WEIGHTS)
     set_peft_model_state_dict(adapted, weights)
@@ -158,7 +161,7 @@ def load_vision_tower(source: str | Path, dtype: torch.dtype) -> PreTrainedModel
         CheckpointError: not there, or of another family.
     """
     with _quiet_transformers():
-        config = _from_source(AutoConfig.from_pretrained, "vision tower", source)
+        config = _from_source(AutoConfig.from_pretrained, "vision tower", source, trust_remote_code=False)
         config = getattr(config, "vision_config", config)
         if config.model_type not in VISION_MODELS:
             raise CheckpointError(
@@ -184,24 +187,37 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
         CheckpointError: not there.
     """
     with _quiet_transformers():
-        return _from_source(AutoTokenizer.from_pretrained, "tokenizer", source)
+        return _from_source(AutoTokenizer.from_pretrained, "tokenizer", source, trust_remote_code=False)
 
 
 def _load_weights(model_class: type, what: str, source: str | Path, **options: object) -> PreTrainedModel:
     model, report = _from_source(
-        model_class.from_pretrained, what, source, use_safetensors=True, output_loading_info=True, **options
+        model_class.from_pretrained,
+        what,
+        source,
+        trust_remote_code=False,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # reported below, with both shapes
+        **options,
     )
+    for name, found, expected in sorted(report["mismatched_keys"]):
+        raise CheckpointError(
+            f"the {what} {source}: the tensor {name} has shape {list(found)}, its configuration says {list(expected)}"
+        )
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(f"the {what} {source} lacks {len(missing)} tensors, the first is {missing[0]}")
     return model
 
 
-def _from_source(load_one, what: str, source: str | Path, **options: object):
+def _from_source(load_one: Callable, what: str, source: str | Path, **options: object):
     try:
-        return load_one(source, trust_remote_code=False, **options)
+        return load_one(source, **options)
     except (OSError, HFValidationError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"the {what} cannot be loaded from {source}: {error}") from error
+    except (AttributeError, KeyError, TypeError) as error:  # JSON of another structure than the library expects
+        raise CheckpointError(f"the {what} in {source} cannot be understood: {error!r}") from error
 
 
 def _resolve_folder(checkpoint: str | Path) -> Path:
@@ -262,11 +278,9 @@ def _resolve_device(device: str | torch.device) -> torch.device:
 
 
 def _resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    if isinstance(dtype, torch.dtype):
-        return dtype
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    resolved = getattr(torch, dtype, None)
+    resolved = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype, None)
     if resolved not in (torch.float32, torch.float16, torch.bfloat16):
         raise CheckpointError(f"unknown dtype {dtype!r}; expected auto, float32, float16 or bfloat16")
     return resolved

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -41,12 +42,15 @@ class LiveConfig:
     """Weight w of the silence-or-speak positions in the training loss (paper, section 3.2)."""
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if field.name != "frame_token_pooled" and not isinstance(value, (int, float) if kind is float else kind):
+                raise ValueError(f"{field.name} should be of type {kind.__name__}: {value!r}")
         if self.frame_token_pooled is not None:
-            object.__setattr__(self, "frame_token_pooled", tuple(self.frame_token_pooled))
-            if len(self.frame_token_pooled) != 2 or min(self.frame_token_pooled) < 1:
-                raise ValueError(
-                    f"frame_token_pooled is rows and columns, two integers >= 1: {self.frame_token_pooled}"
-                )
+            pooled = self.frame_token_pooled
+            if not isinstance(pooled, Sequence) or [isinstance(n, int) and n >= 1 for n in pooled] != [True, True]:
+                raise ValueError(f"frame_token_pooled is rows and columns, two integers >= 1: {pooled!r}")
+            object.__setattr__(self, "frame_token_pooled", tuple(pooled))
         if self.frame_num_tokens == 0:
             raise ValueError("a frame needs tokens: set frame_token_cls, frame_token_pooled or both")
         if self.frame_resolution < 1:
@@ -68,12 +72,14 @@ class LiveConfig:
         """Read a `live_config.json`.
 
         Raises:
-            ValueError: it is not JSON, or has a key that this version does not know.
+            ValueError: it is no JSON object, or has a key that this version does not know.
         """
         try:
             values = json.loads(Path(path).read_text())
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not valid JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{path} should hold a JSON object, not a {type(values).__name__}")
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"{path} has settings unknown to this version: {', '.join(sorted(unknown))}")
