@@ -92,6 +92,6 @@ class GraphedStep:
                 step()
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):  # other streams go on
             self._logits[span] = step()
         self._graphs[span] = graph
