@@ -75,6 +75,15 @@ def test_a_frame_that_cannot_be_read_is_reported_and_the_others_go_on(encoder_of
     assert encoder.stats.failed == 1
 
 
+def test_a_frame_may_be_a_flipped_view(encoder_of, deliveries, golden_frames, golden_tensors):
+    bgr = golden_frames.flip(1).permute(0, 2, 3, 1).contiguous().numpy()
+    encoder = encoder_of(lambda index: bgr[index][..., ::-1])
+    encoder.put(0)
+    deliveries.wait(1)
+    assert not deliveries.failures
+    torch.testing.assert_close(stack_embeds(deliveries.frames), golden_tensors["frame_embeds"][:1], atol=1e-4, rtol=0)
+
+
 def test_a_full_encoder_drops_the_oldest_frame_and_counts_it(encoder_of, deliveries, golden_frames):
     busy, go_on = threading.Event(), threading.Event()
 

@@ -15,7 +15,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from videollm_ros.live.config import LiveConfig
 from videollm_ros.live.template import IGNORED, DialogueTemplate
-from videollm_ros.live.vision import VisionEncoder, letterbox
+from videollm_ros.live.vision import VisionEncoder, as_tensor, letterbox
 
 
 def make_connector(vision_size: int, llm_size: int) -> nn.Sequential:
@@ -104,10 +104,7 @@ class LiveModel(nn.Module):
         Raises:
             ValueError: another type or shape.
         """
-        if isinstance(frames, np.ndarray):
-            # PyTorch takes neither the negative strides of `bgr[..., ::-1]` nor, without a warning, read-only buffers.
-            frames = np.require(frames, requirements=("C_CONTIGUOUS", "WRITEABLE"))
-        tensor = torch.as_tensor(frames)
+        tensor = as_tensor(frames)
         batched = tensor.ndim == 4
         if tensor.ndim == 3:
             tensor = tensor[None]

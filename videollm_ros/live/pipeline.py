@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from videollm_ros.live.model import LiveModel
+from videollm_ros.live.vision import as_tensor
 
 MAX_BATCH = 8
 """Frames encoded together when several wait; a tower is compute-bound long before."""
@@ -152,7 +153,7 @@ class FrameEncoder:
 
     def _upload(self, pixels: np.ndarray | Tensor) -> Tensor:
         """To the model's device and there to its square; from pinned memory, so that the copy runs beside kernels."""
-        frame = torch.as_tensor(pixels)
+        frame = as_tensor(pixels)
         return self._model.prepare(frame.pin_memory() if self._on_cuda and not frame.is_cuda else frame)
 
     def _fail(self, item: Any, error: Exception) -> None:

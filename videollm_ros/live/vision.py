@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +26,14 @@ _FAMILIES = {
     "clip_vision_model": (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1),
 }
 VISION_MODELS = {"siglip_vision_model": SiglipVisionModel, "clip_vision_model": CLIPVisionModel}
+
+
+def as_tensor(frames: Tensor | np.ndarray) -> Tensor:
+    """Frames as a tensor, whatever memory they lie in."""
+    if isinstance(frames, np.ndarray):
+        # PyTorch takes neither the negative strides of `bgr[..., ::-1]` nor, without a warning, read-only buffers.
+        frames = np.require(frames, requirements=("C_CONTIGUOUS", "WRITEABLE"))
+    return torch.as_tensor(frames)
 
 
 def letterbox(frames: Tensor, resolution: int) -> Tensor:
