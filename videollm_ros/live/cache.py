@@ -47,13 +47,13 @@ class ContextLimits:
     """Tokens allocated; None: the decoder's trained range, at most 8192."""
     vision_seconds: float = 120.0
     """Frames older than this go first when the cache is full."""
-    text_tokens: int = 1024
-    """Queries and replies beyond this many tokens go next, oldest first."""
+    text_tokens: int | None = None
+    """Queries and replies beyond this many tokens go next, oldest first; None: a quarter of `max_tokens`."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
             raise ValueError(f"context.max_tokens is a number of tokens, at least 1: {self.max_tokens}")
-        if self.vision_seconds < 0 or self.text_tokens < 0:
+        if self.vision_seconds < 0 or (self.text_tokens is not None and self.text_tokens < 0):
             raise ValueError(
                 f"context limits cannot be negative: vision_seconds {self.vision_seconds}, "
                 f"text_tokens {self.text_tokens}"
@@ -86,6 +86,7 @@ class StreamCache:
                 f"context.max_tokens {self.max_tokens} lies beyond the {longest} positions that the decoder knows"
             )
         self.limits = limits
+        self.max_text_tokens = self.max_tokens // 4 if limits.text_tokens is None else limits.text_tokens
         self._rotary = rotary
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         kv_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -159,7 +160,7 @@ class StreamCache:
         text_tokens = 0
         for index in reversed(texts):
             text_tokens += self.segments[index].length
-            if text_tokens > self.limits.text_tokens:
+            if text_tokens > self.max_text_tokens:
                 doomed.add(index)
         # An eighth of the context at once: compacting moves every kept key, so it must pay for many frames.
         target = self.max_tokens - max(needed, self.max_tokens // 8)
