@@ -120,6 +120,10 @@ class Client:
 
     def read(self, message):
         """Publish an image and return its SpeakProbability."""
+        deadline = time.monotonic() + TIMEOUT
+        while not self.images.get_subscription_count():  # a new subscription is not known at once
+            assert time.monotonic() < deadline, "the assistant does not subscribe to the images"
+            time.sleep(0.01)
         seen = len(self.probabilities)
         self.publish(message)
         assert self.wait_for(lambda: len(self.probabilities) > seen)

@@ -63,7 +63,7 @@ class VideoPlayer(Node):
         self._footage = open_footage(parameters.source, parameters.rate)
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
         message_type = Image if parameters.image_transport == "raw" else CompressedImage
-        self._images = self.create_publisher(message_type, "image", QoSProfile(depth=1, reliability=reliability))
+        self._images = self.create_publisher(message_type, "image", QoSProfile(depth=10, reliability=reliability))
         once = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._ended = self.create_publisher(Empty, "~/ended", once)
         self._stop = threading.Event()
@@ -138,7 +138,9 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
         return 1
     try:
-        rclpy.spin(node)
+        # Not rclpy.spin: without a timer that wakes it, it now and then misses the signal and waits for ever.
+        while rclpy.ok():
+            rclpy.spin_once(node, timeout_sec=0.2)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass  # the ordinary way to end a node
     finally:
