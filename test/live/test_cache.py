@@ -209,7 +209,7 @@ def test_rounding_does_not_add_up_over_thousands_of_evictions(random_llm, dtype)
     recorded.write(SYSTEM, 8)
     recorded.write(TEXT, 16, 0.0)
     worst = 0.0
-    for stamp in range(8000):
+    for stamp in range(3600):
         kind, length = (TEXT, 12) if stamp % 400 == 0 else (FRAME, 16)
         cache.make_room(length, now=stamp)
         recorded.write(kind, length, stamp)
@@ -217,7 +217,7 @@ def test_rounding_does_not_add_up_over_thousands_of_evictions(random_llm, dtype)
             expected = recorded.at_positions(recorded.unrotated(), 0)
             error = (cache.keys[:, 0, :, : cache.length].float() - expected).norm(dim=-1) / expected.norm(dim=-1)
             worst = max(worst, float(error.max()))
-    assert cache.evictions > 900
+    assert cache.evictions > 800
     once = torch.finfo(dtype).eps / 2  # the rounding of one number
     assert worst < 8 * once
 
