@@ -62,7 +62,7 @@ class Listener(Node):
         super().__init__("listener")
         self.first_stamp: float | None = None  # of the first frame read, seconds
         self.newest_stamp = 0.0
-        self.utterances = 0
+        self.spoken = 0  # times, unasked
         self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
         self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
         self._ask = self.create_client(Ask, "assistant/ask")
@@ -83,7 +83,7 @@ class Listener(Node):
             self.first_stamp = self.newest_stamp
 
     def _heard(self, message: AssistantUtterance) -> None:
-        self.utterances += 1
+        self.spoken += message.kind == AssistantUtterance.PROACTIVE
         at = seconds(message.header.stamp) - (self.first_stamp or seconds(message.header.stamp))
         latency = 1e3 * (message.latency.sec + message.latency.nanosec * 1e-9)
         kind = "answers" if message.kind == AssistantUtterance.ANSWER else "says"
@@ -135,17 +135,17 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
     """
     answer = None
     deadline = time.monotonic() + START_TIMEOUT
-    while rclpy.ok() and listener.watched < duration:
+    watching = False
+    while listener.watched < duration:
         rclpy.spin_once(listener, timeout_sec=0.1)
+        if listener.first_stamp is not None and not watching:
+            watching, deadline = True, time.monotonic() + 3 * duration + 30  # a slow machine may lag behind
         if answer is None and listener.watched >= duration / 2:
             answer = listener.ask(query)
         if module := processes.ended():
             raise DemoError(f"The {module} has ended:\n{processes.log(module)}")
-        if listener.first_stamp is not None:
-            deadline = min(deadline, time.monotonic() + 3 * duration + 30)
-            deadline = deadline if listener.watched else time.monotonic() + 3 * duration + 30
         if time.monotonic() > deadline:
-            raise DemoError(f"Too little was watched in time:\n{processes.log('assistant_node')}")
+            raise DemoError(f"Only {listener.watched:.1f} s were watched:\n{processes.log('assistant_node')}")
     if answer is not None:
         rclpy.spin_until_future_complete(listener, answer, timeout_sec=30.0)
     return answer is not None and answer.done() and answer.result().success
@@ -174,11 +174,11 @@ def main() -> int:
             return 130
         finally:
             processes.stop()
-            said = listener.utterances
+            spoken = listener.spoken
             listener.destroy_node()
             rclpy.try_shutdown()
-    print(f"The assistant spoke {said} times" + (" and answered." if answered else ", and did not answer."))
-    return 0 if said and answered else 1
+    print(f"The assistant spoke unasked {spoken} times, and {'answered' if answered else 'did not answer'} its query.")
+    return 0 if spoken and answered else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+ROS_TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
+
 
 def parameter(
     default: bool | float | str,
@@ -111,13 +113,13 @@ class ContextParameters:
     """How much of the stream the model remembers."""
 
     max_tokens: int = parameter(
-        0, "Size of the context in tokens; 0: as long as the model was trained for, at most 8192.", bounds=(0, 1 << 20)
+        0, "Size of the context in tokens; 0: as long as the model was trained for, at most 8192.", bounds=(0, 131072)
     )
     vision_seconds: float = parameter(
         120.0, "Frames older than so many seconds are forgotten first.", bounds=(0.0, 86400.0)
     )
     text_tokens: int = parameter(
-        1024, "Queries and replies are kept up to so many tokens, longer than frames.", bounds=(0, 1 << 20)
+        1024, "Queries and replies are kept up to so many tokens, longer than frames.", bounds=(0, 131072)
     )
 
 
@@ -225,7 +227,8 @@ def problem_with(declaration: Declaration, value: object) -> str | None:
     """A sentence saying why `value` is no value for this parameter, or None when it is one."""
     name, wanted = declaration.name, declaration.type
     if type(value) is not wanted:
-        return f"{name} is a {wanted.__name__}, and {value!r} is a {type(value).__name__}."
+        hint = f" Write {value}.0." if wanted is float and type(value) is int else ""
+        return f"{name} has the type {ROS_TYPES[wanted]}, and was given {value!r}.{hint}"
     if declaration.choices and value not in declaration.choices:
         return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
     if declaration.bounds:
@@ -244,11 +247,11 @@ def markdown_table(cls: type = Parameters) -> str:
     for each in declarations(cls):
         allowed = " ".join(f"`{c}`" for c in each.choices)
         if each.bounds:
-            allowed = "{} to {}".format(*(f"{bound:g}" for bound in each.bounds))
+            allowed = "{:.10g} to {:.10g}".format(*each.bounds)
         default = str(each.default).lower() if each.type is bool else each.default
         cells = (
             f"`{each.name}`",
-            each.type.__name__,
+            ROS_TYPES[each.type],
             f"`{default}`" if default != "" else "",
             allowed,
             "yes" if each.live else "",
