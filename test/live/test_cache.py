@@ -93,7 +93,9 @@ def test_then_the_oldest_frames_go_until_a_block_is_free(recorded):
 
 
 def test_text_goes_last_and_only_what_must(recorded):
-    filled = fill(recorded(max_tokens=100, vision_seconds=99, text_tokens=1000), frames=[1, 8], texts=[0, 2, 3, 4, 5, 6, 7])
+    filled = fill(
+        recorded(max_tokens=100, vision_seconds=99, text_tokens=1000), frames=[1, 8], texts=[0, 2, 3, 4, 5, 6, 7]
+    )
     filled.cache.make_room(30, now=8.0)
     assert filled.kept() == [(SYSTEM, 0), *[(TEXT, stamp) for stamp in (2, 3, 4, 5, 6, 7)][1:], (FRAME, 8)]
 
@@ -241,5 +243,5 @@ def test_the_memory_is_allocated_once(recorded):
 
 
 def test_unless_told_otherwise_text_may_take_a_quarter_of_the_context(recorded):
-    assert recorded(max_tokens=100).max_text_tokens == 25
-    assert recorded(max_tokens=100, text_tokens=60).max_text_tokens == 60
+    assert recorded(max_tokens=100).cache.max_text_tokens == 25
+    assert recorded(max_tokens=100, text_tokens=60).cache.max_text_tokens == 60
