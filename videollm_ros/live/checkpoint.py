@@ -234,8 +234,10 @@ def _resolve_folder(checkpoint: str | Path) -> Path:
 
 def _beside(folder: Path, source: str | Path) -> Path | str:
     """`source` as a folder of the checkpoint when there is one, else as given (a path or a hub id)."""
-    inside = folder / source
-    return inside if inside.is_dir() else source
+    for place in (folder / source, Path(source).expanduser()):
+        if place.is_dir():
+            return place
+    return source
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -272,8 +274,10 @@ def _resolve_device(device: str | torch.device) -> torch.device:
         resolved = torch.device(device)
     except RuntimeError as error:
         raise CheckpointError(f"unknown device {device!r}; expected auto, cpu, cuda or cuda:N") from error
-    if resolved.type == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError(f"device {device} was asked for, but this PyTorch sees no CUDA GPU")
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise CheckpointError(
+            f"device {device} was asked for, but this PyTorch sees {torch.cuda.device_count()} CUDA GPUs"
+        )
     return resolved
 
 
