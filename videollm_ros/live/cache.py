@@ -94,14 +94,14 @@ class StreamCache:
         self.keys = torch.zeros(shape, dtype=dtype, device=rotary.device)
         self.values = torch.zeros_like(self.keys)
         self.segments: list[Segment] = []
-        self.length = 0
-        self.evictions = 0
-        self.evicted_tokens = 0
+        self.clear()
 
     def clear(self) -> None:
         """Forget the stream; the memory stays allocated."""
         self.segments.clear()
         self.length = 0
+        self.evictions = 0
+        self.evicted_tokens = 0
 
     @property
     def room(self) -> int:
