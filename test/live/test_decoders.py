@@ -133,7 +133,10 @@ def test_streaming_is_one_forward_over_the_whole_dialogue(model, monkeypatch, de
     assert stream.state.tokens == num_tokens - unread
 
 
-def test_observe_many_says_the_same(model):
+@pytest.mark.parametrize("version", ["live1+", "live1"])
+def test_observe_many_says_the_same(model, compose, version):
+    if version == "live1":
+        model = compose(model.llm, frame_token_pooled=None, frame_token_interval="")
     torch.manual_seed(2)
     frames = torch.randint(256, (16, 3, 40, 56), dtype=torch.uint8)
     threshold = undecided_threshold(model, frames)
@@ -146,6 +149,22 @@ def test_observe_many_says_the_same(model):
     one_by_one = [event for event in events if isinstance(event, Utterance)]
     assert [(u.token_ids, u.stamp, u.query) for u in said] == [(u.token_ids, u.stamp, u.query) for u in one_by_one]
     assert len(said) > 3
+
+
+def test_live1_reads_one_token_per_frame_and_no_silence(compose, lean_towards):
+    model = compose(frame_token_pooled=None, frame_token_interval="")
+    lean_towards(model, {model.template.eos_token_id: 6.0})  # which is silence as well
+    torch.manual_seed(2)
+    frames = torch.randint(256, (16, 3, 40, 56), dtype=torch.uint8)
+    threshold = undecided_threshold(model, frames)
+    events, stream = stream_with_queries(model, frames, threshold)
+    logits, positions, _ = read_as_a_whole(model, frames, events)
+    for event, position in zip(events, positions, strict=True):
+        if isinstance(event, FrameDecision):
+            p_silence = float(logits[position].softmax(-1)[model.template.eos_token_id])
+            assert event.speak_probability == pytest.approx(1 - p_silence, abs=1e-4)
+    assert {event.speaks for event in events if isinstance(event, FrameDecision)} == {True, False}
+    assert stream.state.frame_tokens == 16
 
 
 def test_a_sliding_window_bounds_the_context(random_llm, compose):

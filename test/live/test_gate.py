@@ -59,3 +59,19 @@ def test_a_gated_session_reads_fewer_frames_and_still_answers(golden_model, gold
     assert session.state.frames_read + session.state.frames_skipped == 8
     assert session.state.frames_skipped >= 5
     assert [utterance.query for utterance in utterances if utterance.query] == ["What is it now?"]
+
+
+@pytest.mark.parametrize("frames_at_once", [2, 5, 24])
+def test_a_gated_session_says_the_same_however_frames_are_read(golden_model, golden_frames, frames_at_once):
+    def said(size):
+        session = StreamSession(golden_model, frame_gate=0.98)
+        for stamp in (1.0, 3.25, 7.0):
+            session.ask("What is it now?", stamp)
+        utterances = []
+        for start in range(0, 24, size):
+            stamps = [index / 2 for index in range(start, min(start + size, 24))]
+            utterances += session.observe_many(golden_frames[start : start + size], stamps)
+        return [(utterance.stamp, utterance.query, utterance.text) for utterance in utterances], session.state
+
+    assert said(frames_at_once) == said(1)
+    assert said(1)[1].frames_skipped > 0
