@@ -36,3 +36,10 @@ def test_sizes_that_do_not_fit_a_format_are_refused_by_name(goldens_folder):
     pytest.importorskip("torchao", reason="torchao is the extra 'quantization'")
     with pytest.raises(CheckpointError, match=r"int4 does not fit .* the first has weights \[48, 48\]"):
         load(goldens_folder, "int4")
+
+
+def test_a_quantised_model_is_not_saved_and_nothing_written(goldens_folder, tmp_path):
+    pytest.importorskip("torchao", reason="torchao is the extra 'quantization'")
+    with pytest.raises(ValueError, match="a quantised model is not saved: save the full weights"):
+        load(goldens_folder, "int8").save_pretrained(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()

@@ -32,7 +32,7 @@ from transformers.utils import logging as transformers_logging
 
 from videollm_ros.live.config import CONFIG_NAME, LiveConfig
 from videollm_ros.live.model import LiveModel, make_connector
-from videollm_ros.live.quantization import quantize
+from videollm_ros.live.quantization import is_quantized, quantize
 from videollm_ros.live.vision import VISION_MODELS, VisionEncoder
 
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -86,7 +86,13 @@ def load(
 
 
 def save(model: LiveModel, folder: str | Path) -> None:
-    """Write the self-contained layout to `folder`."""
+    """Write the self-contained layout to `folder`.
+
+    Raises:
+        ValueError: the decoder is quantised.
+    """
+    if is_quantized(model.llm):
+        raise ValueError("a quantised model is not saved: save the full weights, and quantise them as they are loaded")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     model.llm.save_pretrained(folder / "llm")

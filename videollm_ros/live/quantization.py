@@ -35,9 +35,18 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
     linears = [module for module in llm.base_model.modules() if isinstance(module, nn.Linear)]
     torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))
     # torchao passes over a layer whose sizes do not fit the format, without a word.
-    kept = [module for module in linears if type(module.weight.data) is Tensor]
+    kept = [linear for linear in linears if not _holds_format(linear)]
     if kept:
         raise ValueError(
             f"quantization {quantization} does not fit {len(kept)} of {len(linears)} linear layers, "
             f"the first has weights {list(kept[0].weight.shape)}"
         )
+
+
+def is_quantized(llm: PreTrainedModel) -> bool:
+    """Whether `quantize` was applied."""
+    return any(_holds_format(module) for module in llm.modules() if isinstance(module, nn.Linear))
+
+
+def _holds_format(linear: nn.Linear) -> bool:
+    return type(linear.weight.data) is not Tensor
