@@ -46,7 +46,7 @@ def test_a_missing_tool_is_named_with_its_package(tmp_path, tool, package):
     result = check_machine(tmp_path, tuple(t for t in TOOLS if t != tool), THIS_PYTHON)
     assert result.returncode == 1
     assert re.search(
-        rf"{re.escape(tool)}\)? is missing: it comes with the package {re.escape(package)}\.", result.stderr
+        rf"{re.escape(tool)}\)? is missing: install {re.escape(package)}\.", result.stderr
     )
     assert result.stderr.endswith(f"sudo apt-get install {package}\n")
 
@@ -58,7 +58,7 @@ case "$2" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac
     result = check_machine(tmp_path, TOOLS, no_venv)
     assert result.returncode == 1
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    assert f"it comes with the package python{version}-venv." in result.stderr
+    assert f"install python{version}-venv." in result.stderr
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.14", "2.7"])

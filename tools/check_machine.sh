@@ -8,13 +8,13 @@
 python=${1:-python3}
 missing=
 
-need() {  # need WHAT PACKAGE: remember that WHAT is missing
-  echo "setup: $1 is missing: it comes with the package $2." >&2
+need() {  # need WHAT PACKAGES: remember that WHAT is missing
+  echo "setup: $1 is missing: install $2." >&2
   missing="$missing $2"
 }
 
 if ! command -v "$python" >/dev/null 2>&1; then
-  need "$python" python3
+  need "$python" "python3-venv python3-dev"
 else
   version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
   case $version in
