@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A session refuses what cannot be, forgets what it is told to, and shares its model with others."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -184,3 +186,15 @@ def test_the_state_counts_every_token_once(session, golden_frames):
     assert state.system_tokens == session.template.num_system_tokens + 1  # and the opening of the stream
     assert (state.frames_read, state.queries_waiting, state.evictions) == (24, 0, 0)
     assert state.oldest_frame_stamp == 0.0
+
+
+def test_sessions_may_share_their_model_across_threads(golden_model, golden_frames):
+    def watch(_):
+        session = StreamSession(golden_model)
+        session.ask("What is it now?", 3.0)
+        return [utterance for i, stamp in enumerate(STAMPS) for utterance in session.observe(golden_frames[i], stamp)]
+
+    with ThreadPoolExecutor(4) as threads:
+        said = list(threads.map(watch, range(4)))
+    assert said[0]
+    assert all(other == said[0] for other in said)
