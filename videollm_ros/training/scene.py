@@ -21,7 +21,7 @@ from videollm_ros.sim.world import COLOURS, PLACES, SHAPES
 from videollm_ros.training.config import ConfigError, SimulatorConfig
 
 FRAMES_PER_SAMPLE = 8
-SAMPLES_PER_STREAM = 3
+SAMPLES_PER_STREAM = 2
 """Few frames of one stream in a batch, so that a batch sees many backgrounds, lights and items."""
 _COLOUR = {colour: index for index, colour in enumerate(COLOURS, start=1)}
 _SHAPE = {shape: index for index, shape in enumerate(SHAPES, start=1)}
@@ -58,7 +58,9 @@ class SceneObjective(nn.Module):
         with torch.no_grad():
             still = busy_labels == 0
             right = (logits.argmax(-1) == item_labels).unflatten(0, (len(labels), -1)).all(1)[still]
-        return {"loss": loss, "loss_sum": loss * len(frames), "num_right": right.sum(), "num_still": still.sum()}
+        # The Trainer divides by the number of labels that are learned.
+        loss_sum = loss * (labels != IGNORED).sum()
+        return {"loss": loss, "loss_sum": loss_sum, "num_right": right.sum(), "num_still": still.sum()}
 
 
 class SceneFrames(Dataset):
