@@ -1,7 +1,7 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo | test | lint | format | setup | clean. Each target does the set-up it needs; docs/setup.md has the details.
+# make demo | test | lint | format | train-demo | setup | clean. Each target does the set-up it needs; docs/setup.md has the details.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
@@ -30,7 +30,7 @@ else
   venv_args := --system-site-packages
 endif
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format train-demo clean
 
 setup: $(INTERFACES)
 
@@ -47,6 +47,11 @@ lint: $(PACKAGES)
 format: $(PACKAGES)
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+# The demo checkpoint, from nothing (docs/demo_checkpoint.md). A killed run goes on where it was.
+train-demo: $(PACKAGES)
+	@.venv/bin/python -m videollm_ros.training --config config/train/demo.yaml
+	@cp -r runs/demo/model/. checkpoints/demo/
 
 clean:
 	rm -rf .venv build install log .pytest_cache .ruff_cache

@@ -27,6 +27,12 @@ setup(
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     python_requires=">=3.10",
+    entry_points={
+        "console_scripts": [
+            "videollm-train = videollm_ros.training.__main__:main",
+            "videollm-evaluate = videollm_ros.evaluation.__main__:main",
+        ]
+    },
     install_requires=requirements("library") + requirements("images"),
     extras_require={
         "quantization": requirements("quantization"),
