@@ -76,8 +76,8 @@ class SimulatorConfig:
     resolutions: tuple[int, ...] = (96,)
     """Sides of the rendered frames in pixels, taken in turn, before they are fitted to the vision tower."""
     memory: tuple[int, int] | None = None
-    """Of every second stream only the last frames are in the context, this many seconds at least and at most; what
-    was said before stays. That is what a session's bounded context looks like after a while."""
+    """About every second stream lasts up to twice as long, and only its last frames are in the context: this many
+    seconds at least and at most. What was said before stays, as in a session's bounded context after a while."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seeds[0] < self.seeds[1]:

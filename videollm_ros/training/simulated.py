@@ -46,7 +46,7 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     rng = random.Random(f"{seed}:memory:{stream}")
     # A longer stream of which the last seconds are still in memory: what a bounded context holds after a while.
     shortened = config.memory is not None and rng.random() < 0.5
-    seconds = config.seconds * rng.uniform(1, 4) if shortened else config.seconds
+    seconds = config.seconds * rng.uniform(1, 2) if shortened else config.seconds
     tabletop = Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
     line = record(tabletop, fps)
     start, stop = line["frames"]
