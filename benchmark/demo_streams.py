@@ -1,0 +1,54 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated streams as embeddings, and what a session makes of them: shared by the benchmarks of quality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from videollm_ros.evaluation import StreamScore, score_stream
+from videollm_ros.live import FrameDecision, LiveModel, StreamSession, Utterance
+from videollm_ros.sim import Tabletop
+
+CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "demo"
+SECONDS = 60.0
+
+
+@dataclass
+class Watched:
+    """What a session decided and said on one stream."""
+
+    decisions: dict[float, bool] = field(default_factory=dict)
+    """Whether it spoke by itself, by stamp; frames that the gate skipped are missing."""
+    utterances: list[Utterance] = field(default_factory=list)
+    score: StreamScore = field(default_factory=StreamScore)
+
+
+@torch.inference_mode()
+def encode_streams(model: LiveModel, seeds: Iterable[int]) -> Iterator[tuple[Tabletop, Tensor]]:
+    """Each stream with the decoder embeddings [T, n, d] of its frames."""
+    for seed in seeds:
+        tabletop = Tabletop(seed, SECONDS)
+        frames = model.prepare(tabletop.frames(model.config.frame_fps))
+        yield tabletop, torch.cat([model.embed(model.encode(chunk)) for chunk in frames.split(32)])
+
+
+def watch(session: StreamSession, tabletop: Tabletop, embeds: Tensor) -> Watched:
+    """Put the stream's questions to a session and let it watch."""
+    session.reset()
+    for number, question in enumerate(tabletop.questions):
+        session.ask(question.text, question.time, str(number))
+    fps = session.model.config.frame_fps
+    watched = Watched()
+    for event in session.stream_embeds(embeds, [index / fps for index in range(len(embeds))]):
+        if isinstance(event, FrameDecision):
+            watched.decisions[event.stamp] = event.speaks
+        elif isinstance(event, Utterance):
+            watched.utterances.append(event)
+    watched.score = score_stream(watched.utterances, tabletop.events, tabletop.questions, tabletop.seconds)
+    return watched

@@ -1,0 +1,61 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the frame gate saves and what it costs, on the demo checkpoint and simulated streams.
+
+python benchmark/gate.py --json out.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from demo_streams import CHECKPOINT, encode_streams, watch
+from machine import describe_machine
+
+from videollm_ros.evaluation import StreamScore
+from videollm_ros.live import LiveModel, StreamSession
+
+GATES = (None, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=CHECKPOINT)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--streams", type=int, default=40)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
+    streams = list(encode_streams(model, range(9000, 9000 + arguments.streams)))
+
+    rows = []
+    print("gate    frames read   event F1   time difference   answers   decoder seconds")
+    for gate in GATES:
+        session = StreamSession(model, frame_gate=gate)
+        total, num_read, began = StreamScore(), 0, time.perf_counter()
+        for tabletop, embeds in streams:
+            watched = watch(session, tabletop, embeds)
+            num_read += len(watched.decisions)
+            total += watched.score
+        seconds = time.perf_counter() - began
+        row = {
+            "gate": gate,
+            "frames_read": num_read / sum(len(embeds) for _, embeds in streams),
+            "decoder_seconds": seconds,
+            **total.figures(),
+        }
+        rows.append(row)
+        print(
+            f"{gate or 'off':<7} {row['frames_read']:>11.1%}   {row['event_f1']:>8.3f}   "
+            f"{row['mean_time_difference']:>13.3f} s   {row['answer_accuracy']:>7.3f}   {seconds:>15.1f}"
+        )
+    if arguments.json:
+        figures = {"streams": arguments.streams, "machine": describe_machine(model.device), "rows": rows}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
