@@ -35,6 +35,7 @@ setup(
     },
     install_requires=requirements("library") + requirements("images"),
     extras_require={
+        "benchmark": requirements("benchmark"),
         "quantization": requirements("quantization"),
         "test": requirements("test"),
         "train": requirements("training"),
