@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videollm_ros.data.dialogues import Dialogue, DialogueError
-from videollm_ros.live import LiveModel
+from videollm_ros.live.vision import VisionEncoder, letterbox
 
 _NAME = "features"
 
@@ -61,8 +61,12 @@ class FeatureFolder:
 
 
 @torch.inference_mode()
-def write_features(model: LiveModel, frames: Tensor, video: str, folder: FeatureFolder, batch_size: int = 64) -> Tensor:
+def write_features(
+    encoder: VisionEncoder, frames: Tensor, video: str, folder: FeatureFolder, batch_size: int = 64
+) -> Tensor:
     """Encode the frames of a video, uint8 RGB [T, 3, H, W], and store them. Returns what was stored, in float32."""
-    features = torch.cat([model.encode(model.prepare(chunk)).float().cpu() for chunk in frames.split(batch_size)])
+    device, resolution = encoder.scale.device, encoder.config.frame_resolution
+    chunks = [letterbox(chunk.to(device), resolution) for chunk in frames.split(batch_size)]
+    features = torch.cat([encoder(chunk).half().cpu() for chunk in chunks])
     folder.write(video, features)
-    return features
+    return features.float()

@@ -1,0 +1,68 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Frames out of video files, and features of them on disk."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from videollm_ros.data import Dialogue, FeatureFolder, sample_frames
+from videollm_ros.live import LiveConfig
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Five seconds at 10 Hz; picture i is grey of level 5 * i."""
+    path = tmp_path / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 4_000_000
+        for index in range(50):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * index, np.uint8), format="rgb24")
+            for packet in stream.encode(picture):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("fps", "step"), [(2.0, 5), (10.0, 1), (20.0, 0.5)])
+def test_frame_i_is_what_the_video_shows_at_i_over_fps(video, fps, step):
+    frames = sample_frames(video, fps)
+    assert frames.shape[1:] == (48, 64, 3)
+    assert frames.dtype == np.uint8
+    levels = frames.mean((1, 2, 3))
+    expected = [5 * int(index * step) for index in range(len(frames))]
+    assert len(frames) >= 4.9 * fps
+    assert levels == pytest.approx(expected, abs=3)
+
+
+def test_no_more_frames_are_read_than_asked_for(video):
+    assert len(sample_frames(video, 2.0, max_frames=3)) == 3
+
+
+def test_a_file_that_is_no_video_is_an_error(tmp_path):
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    with pytest.raises(ValueError, match="cannot be read as a video"):
+        sample_frames(path, 2.0)
+
+
+def test_the_command_stores_features_that_training_reads(video, tmp_path):
+    config = replace(LiveConfig(), frame_resolution=96)
+    (tmp_path / "live_config.json").write_text(json.dumps(asdict(config)))
+    command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), "--output", str(tmp_path / "out")]
+    command += ["--config", str(tmp_path / "live_config.json"), "--vision", str(GOLDENS / "vision"), "--device", "cpu"]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    features = FeatureFolder(tmp_path / "out").read(Dialogue("grey", (0, 4), [{"role": "stream", "num_frames": 4}]))
+    assert features.shape == (4, 10, 64)
+    assert not torch.equal(features[0], features[3])
