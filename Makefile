@@ -1,7 +1,8 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo | test | lint | format | train-demo | setup | clean. Each target does the set-up it needs; docs/setup.md has the details.
+# make demo | test | lint | format | train-demo | setup | clean: each does the set-up it needs.
+# docs/setup.md has the details.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
@@ -51,6 +52,7 @@ format: $(PACKAGES)
 # The demo checkpoint, from nothing (docs/demo_checkpoint.md). A killed run goes on where it was.
 train-demo: $(PACKAGES)
 	@.venv/bin/python -m videollm_ros.training --config config/train/demo.yaml
+	@mkdir -p checkpoints/demo
 	@cp -r runs/demo/model/. checkpoints/demo/
 
 clean:
@@ -58,12 +60,12 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(MADE_FOR):
-	@tools/check_machine.sh $(PYTHON)
 	@if ls .venv/made-for-* >/dev/null 2>&1; then \
 	  echo "setup: .venv was made for $$(ls .venv/made-for-* | sed 's/.*made-for-//'), and this shell has $(ROS):" \
 	    "use a matching shell, or start again with make clean setup." >&2; \
 	  exit 1; \
 	fi
+	@tools/check_machine.sh $(PYTHON)
 	@echo "setup: making .venv with $$($(PYTHON) --version) for ROS 2 from $(ROS)"
 	@$(PYTHON) -m venv --clear $(venv_args) .venv
 	@touch $@

@@ -45,9 +45,7 @@ def test_a_machine_with_everything_passes(tmp_path):
 def test_a_missing_tool_is_named_with_its_package(tmp_path, tool, package):
     result = check_machine(tmp_path, tuple(t for t in TOOLS if t != tool), THIS_PYTHON)
     assert result.returncode == 1
-    assert re.search(
-        rf"{re.escape(tool)}\)? is missing: install {re.escape(package)}\.", result.stderr
-    )
+    assert re.search(rf"{re.escape(tool)}\)? is missing: install {re.escape(package)}\.", result.stderr)
     assert result.stderr.endswith(f"sudo apt-get install {package}\n")
 
 
@@ -109,3 +107,42 @@ def test_pip_installs_the_library_without_the_node(tmp_path):
     files = zipfile.ZipFile(wheel).namelist()
     assert "videollm_ros/live/model.py" in files
     assert not [name for name in files if name.startswith("videollm_ros/node/")]
+
+
+@pytest.fixture
+def set_up():
+    """Runs a bash line in this repository, after make setup has run there."""
+    if not (ROOT / "build" / "interfaces-built").exists():
+        pytest.skip("make setup has not run in this folder")
+    clean = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MAKEFLAGS", "VIRTUAL_ENV")
+    }
+
+    def run(line: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+        return subprocess.run(["bash", "-c", line], cwd=cwd, env=clean, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.mark.parametrize("cwd", ["/", ROOT])
+def test_an_activated_shell_has_the_messages_and_the_library_in_any_folder(set_up, cwd):
+    code = "from videollm_ros.msg import AssistantUtterance; from videollm_ros.live import LiveModel"
+    result = set_up(f"source {ROOT}/activate.sh && python -c '{code}'", cwd)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "needs_make"),
+    [("msg/SpeakProbability.msg", True), ("constraints.txt", True), ("videollm_ros/live/model.py", False)],
+)
+def test_only_what_the_build_depends_on_makes_it_run_again(set_up, changed, needs_make):
+    assert set_up("make -q setup").returncode == 0
+    assert set_up(f"make -q -W {changed} setup").returncode == needs_make
+
+
+def test_a_shell_of_another_ros_is_refused(set_up):
+    result = set_up(f"ROS_DISTRO=rolling; source {ROOT}/activate.sh")
+    assert result.returncode == 1
+    assert "was not made for ROS 2 from rolling" in result.stderr
+    result = set_up("ROS_DISTRO=rolling make setup")
+    assert "make clean setup" in result.stderr
