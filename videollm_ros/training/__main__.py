@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from dataclasses import replace
 
 from videollm_ros.data.dialogues import DialogueError
 from videollm_ros.live import CheckpointError
@@ -27,7 +28,7 @@ def main() -> int:
     try:
         config = TrainConfig.load(given.config)
         if given.output:
-            object.__setattr__(config, "output", given.output)
+            config = replace(config, output=given.output)
         folder = train(config, given.stop_after)
     except (ConfigError, DialogueError, CheckpointError) as error:
         print(f"videollm-train: {error}", file=sys.stderr)

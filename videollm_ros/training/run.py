@@ -143,7 +143,7 @@ def _task(
         return objective, SceneFrames(stage.data.simulator, model.config.frame_resolution, config.seed), collate_scenes
     base = config.model.llm or (config.model.checkpoint or "")
     set_learnable(model, stage.learn, base, stage.gradient_checkpointing)
-    object.__setattr__(model.config, "stream_loss_weight", stage.stream_loss_weight)
+    model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight)
     objective = StreamingObjective(model, stage.stream_loss_weight)
     if stage.data.simulator is not None:
         encode = not stage.learn.vision
