@@ -220,7 +220,7 @@ class StreamSession:
             num_frames = self._frames_in_one_pass(stamps[done:])
             decisions = self._read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
             try:
-                for speak_probability, silence_is_best in decisions:
+                for p_silence, silence_is_best in decisions:
                     stamp = stamps[done]
                     if self._undecided < num_frames and self._asked_before(stamp):
                         break  # the query came while earlier frames were decided
@@ -230,16 +230,16 @@ class StreamSession:
                     self._undecided -= 1
                     asked = bool(self._queries) and self._queries[0].stamp <= stamp
                     allowed = may_speak(stamp) if callable(may_speak) else may_speak
-                    silent = silence_is_best and 1 - speak_probability >= self.threshold
+                    silent = silence_is_best and p_silence >= self.threshold
                     speaks = allowed and not asked and not silent
                     self._look_ahead(quiet=not (asked or speaks))
                     if asked or speaks:
                         self._forget_undecided()
-                    yield FrameDecision(stamp, speak_probability, self.threshold, speaks)
+                    yield FrameDecision(stamp, 1 - p_silence, self.threshold, speaks)
                     if asked:
                         yield from self.answer(stamp)
                     elif speaks:
-                        yield from self._reply(self.template.before_reply(), None, speak_probability)
+                        yield from self._reply(self.template.before_reply(), None, 1 - p_silence)
                     if not self._undecided:
                         break  # all decided, cut back to this one, or reset meanwhile
             finally:
@@ -284,7 +284,7 @@ class StreamSession:
 
     @torch.inference_mode()
     def _read_frames(self, embeds: Tensor, stamps: Sequence[float]) -> list[tuple[float, bool]]:
-        """Read frames [K, n, d] as if each were followed by silence; p(speak) and whether silence is the arg max."""
+        """Read frames [K, n, d] as if each were followed by silence; p(silence) and whether it is the arg max."""
         opening = self._unfed + self.template.before_frame(self._turn)
         interval = self._embed_ids(self.template.interval_ids)
         pieces = [self._embed_ids(opening)]
@@ -306,8 +306,8 @@ class StreamSession:
 
         silence = logits.softmax(-1)[:, self.template.silence_token_id]
         is_best = logits.argmax(-1) == self.template.silence_token_id
-        decisions = torch.stack((1 - silence, is_best.float()), dim=1).tolist()  # one copy to the host
-        return [(speak_probability, bool(best)) for speak_probability, best in decisions]
+        decisions = torch.stack((silence, is_best.float()), dim=1).tolist()  # one copy to the host
+        return [(p_silence, bool(best)) for p_silence, best in decisions]
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The frames that are worth reading; one at which a query is due always is."""
