@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,19 @@ def golden_model() -> LiveModel:
     return LiveModel.from_pretrained(
         GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu", dtype="float32"
     )
+
+
+@pytest.fixture
+def parts(tmp_path) -> Path:
+    """A copy of the golden checkpoint's adapter/, base/ and vision/, to be spoiled."""
+    return shutil.copytree(GOLDENS, tmp_path / "goldens", ignore=shutil.ignore_patterns("tensors*", "expected*"))
+
+
+@pytest.fixture
+def saved(golden_model, tmp_path) -> Path:
+    """The golden model as a self-contained folder, to be spoiled."""
+    golden_model.save_pretrained(tmp_path / "saved")
+    return tmp_path / "saved"
 
 
 @pytest.fixture(scope="session")
