@@ -66,10 +66,22 @@ def test_a_python_that_is_too_old_or_too_new_is_refused(tmp_path, version):
     assert f"python3 is Python {version}, and videollm_ros needs 3.10" in result.stderr
 
 
-def test_a_sourced_distribution_without_colcon_is_named(tmp_path):
-    result = check_machine(tmp_path, TOOLS, THIS_PYTHON, ROS_DISTRO="jazzy")
+@pytest.mark.parametrize(
+    ("lacks", "named"),
+    [
+        ("rclpy", "cannot import its rclpy: name the Python that it was built for"),
+        ("cv_bridge", "cv_bridge is missing: install ros-jazzy-cv-bridge."),
+        ("colcon", "colcon is missing: install python3-colcon-common-extensions."),
+    ],
+)
+def test_what_a_sourced_distribution_lacks_is_named(tmp_path, lacks, named):
+    python = f"""#!/bin/sh
+case "$2" in *{lacks}*) exit 1 ;; *rclpy*|*cv_bridge*) ;; *) exec {sys.executable} "$@" ;; esac
+"""
+    tools = TOOLS if lacks == "colcon" else (*TOOLS, "colcon")
+    result = check_machine(tmp_path, tools, python, ROS_DISTRO="jazzy")
     assert result.returncode == 1
-    assert "python3-colcon-common-extensions" in result.stderr
+    assert named in result.stderr
 
 
 def test_the_version_is_the_same_in_package_xml_and_in_python():
@@ -136,7 +148,7 @@ def test_an_activated_shell_has_the_messages_and_the_library_in_any_folder(set_u
     [("msg/SpeakProbability.msg", True), ("constraints.txt", True), ("videollm_ros/live/model.py", False)],
 )
 def test_only_what_the_build_depends_on_makes_it_run_again(set_up, changed, needs_make):
-    assert set_up("make -q setup").returncode == 0
+    assert set_up("make -q setup").returncode == 0, "something changed since make setup, or it never comes to an end"
     assert set_up(f"make -q -W {changed} setup").returncode == needs_make
 
 

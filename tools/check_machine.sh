@@ -27,6 +27,14 @@ else
   "$python" -c 'import ensurepip, venv' 2>/dev/null || need "Python's venv module" "python$version-venv"
   header=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
   [ -f "$header" ] || need "Python's C header $header" "python$version-dev"
+  if [ -n "$ROS_DISTRO" ]; then
+    if ! "$python" -c 'import rclpy' 2>/dev/null; then
+      echo "setup: ROS 2 $ROS_DISTRO is sourced, but $(command -v "$python") cannot import its rclpy:" \
+        "name the Python that it was built for, as in make setup PYTHON=/usr/bin/python3." >&2
+      exit 1
+    fi
+    "$python" -c 'import cv_bridge' 2>/dev/null || need cv_bridge "ros-$ROS_DISTRO-cv-bridge"
+  fi
 fi
 command -v cmake >/dev/null 2>&1 || need cmake cmake
 command -v "${CC:-cc}" >/dev/null 2>&1 || need "a C compiler (${CC:-cc})" gcc
@@ -34,7 +42,6 @@ command -v "${CXX:-c++}" >/dev/null 2>&1 || need "a C++ compiler (${CXX:-c++})" 
 
 if [ -n "$ROS_DISTRO" ]; then
   command -v colcon >/dev/null 2>&1 || need colcon python3-colcon-common-extensions
-  "$python" -c 'import cv_bridge' 2>/dev/null || need cv_bridge "ros-$ROS_DISTRO-cv-bridge"
 elif [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
   echo "setup: no ROS 2 is sourced, and its wheels exist for x86-64 Linux only, not for" \
     "$(uname -s) on $(uname -m): install ROS 2 Jazzy and source its setup.bash first." >&2
