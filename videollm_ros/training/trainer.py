@@ -28,7 +28,7 @@ class ObjectiveTrainer(Trainer):
     def __init__(self, model: nn.Module, args: TrainingArguments, **options: Any) -> None:
         super().__init__(model=model, args=args, **options)
         self.model_accepts_loss_kwargs = True
-        self._sums: dict[str, float] = defaultdict(float)
+        self._sums: dict[str, Tensor | float] = defaultdict(float)
         self.remove_callback(ProgressCallback)
         if not args.disable_tqdm:
             self.add_callback(LossBar)
@@ -43,8 +43,9 @@ class ObjectiveTrainer(Trainer):
         output = model(**inputs)
         for name in ("stream", "text"):
             if f"{name}_sum" in output:
-                self._sums[f"{name}_sum"] += float(output[f"{name}_sum"])
-                self._sums[f"num_{name}"] += float(output[f"num_{name}"])
+                # Tensors, so that a GPU is waited for only when the log is written.
+                self._sums[f"{name}_sum"] += output[f"{name}_sum"]
+                self._sums[f"num_{name}"] += output[f"num_{name}"]
         loss = output["loss"]
         if num_items_in_batch is not None:
             loss = output["loss_sum"] / num_items_in_batch
@@ -54,8 +55,8 @@ class ObjectiveTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         for name in ("stream", "text"):
-            if "loss" in logs and self._sums[f"num_{name}"]:
-                logs[f"{name}_loss"] = round(self._sums[f"{name}_sum"] / self._sums[f"num_{name}"], 5)
+            if "loss" in logs and self._sums[f"num_{name}"] > 0:
+                logs[f"{name}_loss"] = round(float(self._sums[f"{name}_sum"] / self._sums[f"num_{name}"]), 5)
         if "loss" in logs:
             self._sums.clear()
         super().log(logs, start_time)

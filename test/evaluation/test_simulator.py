@@ -1,0 +1,54 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo checkpoint on the simulator: what it must reach, and the command that says so."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from videollm_ros.evaluation.simulator import evaluate_simulator
+from videollm_ros.live import LiveModel
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "checkpoints" / "demo"
+
+
+def test_the_demo_checkpoint_is_small():
+    assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) <= 16 * 2**20
+
+
+def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
+    """A few unseen streams, with room for chance; docs/demo_checkpoint.md has the figures on 200."""
+    figures, transcripts = evaluate_simulator(LiveModel.from_pretrained(DEMO, device="cpu"), range(9200, 9208))
+    assert figures["event_f1"] >= 0.85
+    assert figures["mean_time_difference"] <= 0.4
+    assert figures["false_per_quiet_minute"] <= 1.0
+    assert figures["answer_accuracy"] >= 0.75
+    assert figures["lm_ppl"] <= 1.4
+    assert figures["time_diff"] <= 0.4
+    assert figures["fluency"] >= 0.8
+    assert len(transcripts) == figures["streams"] == 8
+
+
+def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
+    command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", "9300:9302", "--seconds", "12"]
+    command += ["--json", str(tmp_path / "out.json"), "--transcripts", str(tmp_path / "said.jsonl")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    figures = json.loads((tmp_path / "out.json").read_text())
+    keys = "event_f1 event_precision event_recall mean_time_difference false_per_quiet_minute answer_accuracy lm_ppl"
+    assert {*keys.split(), "time_diff", "fluency", "lm_correctness", "streams"} <= figures.keys()
+    assert figures["streams"] == 2
+    assert "event_f1" in done.stdout
+    said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert [line["seed"] for line in said] == [9300, 9301]
+
+
+@pytest.mark.parametrize("seeds", ["9000", "5:5", "a:b"])
+def test_a_wrong_range_of_seeds_is_refused(seeds):
+    command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", seeds]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "START" in done.stderr
