@@ -33,7 +33,7 @@ from videollm_ros.training.samples import DialogueSamples, file_sources
 from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_scenes
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.simulated import simulated_sources
-from videollm_ros.training.trainer import ObjectiveTrainer
+from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, load_learned
 
 FINAL_MODEL = "model"
 log = logging.getLogger(__name__)
@@ -62,10 +62,11 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
         last = number == len(config.stages) or stage.name == stop_after
         if not finished.exists():
             if model is None:
-                before = output / f"{number - 1}-{config.stages[number - 2].name}" / FINAL_MODEL
-                model = load_start(config.model) if number == 1 else _reload(before, config.model)
+                model = _start_of(number, config)
             log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
             trainer = train_stage(model, stage, folder, config)
+            if trainer.is_fsdp_enabled:
+                model = _gathered(trainer, stage, _start_of(number, config), config)
             trainer.accelerator.wait_for_everyone()
             if trainer.is_world_process_zero():
                 write_checkpoint(model, finished, vision_learned=stage.learn.vision)
@@ -74,7 +75,7 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
                         model, output / FINAL_MODEL, vision_learned=stage.learn.vision, dtype=torch.float16
                     )
             trainer.accelerator.wait_for_everyone()
-            if is_adapted(model):
+            if is_adapted(model) or trainer.is_fsdp_enabled:
                 model = None
         if stage.name == stop_after:
             break
@@ -85,7 +86,8 @@ def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: Trai
     """Train one stage in place, resuming from the folder's newest checkpoint where there is one."""
     set_seed(config.seed)
     arguments = _arguments(stage, folder, config.seed)
-    objective, dataset, collate = _task(model, stage, config)
+    objective = _objective(model, stage, config)
+    dataset, collate = _data(model, stage, config)
     trainer = ObjectiveTrainer(objective, arguments, train_dataset=dataset, data_collator=collate)
     newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=newest)
@@ -111,8 +113,20 @@ def load_start(config: ModelConfig) -> LiveModel:
     return LiveModel(live, VisionEncoder(tower, live), connector, llm, load_tokenizer(config.llm))
 
 
-def _reload(folder: Path, config: ModelConfig) -> LiveModel:
-    return LiveModel.from_pretrained(folder, device="cpu", dtype=config.dtype)
+def _gathered(trainer: ObjectiveTrainer, stage: StageConfig, start: LiveModel, config: TrainConfig) -> LiveModel:
+    """FSDP spreads parameters over processes: collect what was learned and put it into a whole model."""
+    folder = Path(trainer.args.output_dir) / "learned"
+    trainer.save_model(str(folder))
+    load_learned(_objective(start, stage, config), folder / WEIGHTS_NAME)
+    return start
+
+
+def _start_of(number: int, config: TrainConfig) -> LiveModel:
+    """The model that stage `number` (from 1) starts from."""
+    if number == 1:
+        return load_start(config.model)
+    folder = Path(config.output) / f"{number - 1}-{config.stages[number - 2].name}" / FINAL_MODEL
+    return LiveModel.from_pretrained(folder, device="cpu", dtype=config.model.dtype)
 
 
 def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments:
@@ -132,24 +146,30 @@ def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments
         raise ConfigError(f"stage {stage.name}: trainer: {error}") from error
 
 
-def _task(
-    model: LiveModel, stage: StageConfig, config: TrainConfig
-) -> tuple[torch.nn.Module, Dataset, Callable[[list], dict[str, Any]]]:
+def _objective(model: LiveModel, stage: StageConfig, config: TrainConfig) -> SceneObjective | StreamingObjective:
+    """The stage's objective, with what learns in it unfrozen."""
     if stage.task == "scene":
-        if stage.data.simulator is None:
-            raise ConfigError(f"stage {stage.name}: the scene task learns from data.simulator")
         set_learnable(model, replace(stage.learn, llm="none", vision=True), "")
-        objective = SceneObjective(model.vision)
-        return objective, SceneFrames(stage.data.simulator, model.config.frame_resolution, config.seed), collate_scenes
-    base = config.model.llm or (config.model.checkpoint or "")
-    set_learnable(model, stage.learn, base, stage.gradient_checkpointing)
+        return SceneObjective(model.vision)
+    set_learnable(model, stage.learn, config.model.llm or config.model.checkpoint or "", stage.gradient_checkpointing)
     model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight)
-    objective = StreamingObjective(model, stage.stream_loss_weight)
-    if stage.data.simulator is not None:
-        encode = not stage.learn.vision
-        sources, frames = simulated_sources(stage.data.simulator, model, config.seed, encode=encode), not encode
+    return StreamingObjective(model, stage.stream_loss_weight)
+
+
+def _data(
+    model: LiveModel, stage: StageConfig, config: TrainConfig
+) -> tuple[Dataset, Callable[[list], dict[str, Any]]]:
+    """The stage's samples, and what makes batches of them."""
+    simulator = stage.data.simulator
+    if stage.task == "scene":
+        if simulator is None:
+            raise ConfigError(f"stage {stage.name}: the scene task learns from data.simulator")
+        return SceneFrames(simulator, model.config.frame_resolution, config.seed), collate_scenes
+    if simulator is not None:
+        frames = stage.learn.vision
+        sources = simulated_sources(simulator, model, config.seed, encode=not frames)
     else:
         sources, frames = file_sources(stage.data, model)
     pad = model.tokenizer.pad_token_id
     collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
-    return objective, DialogueSamples(sources, model, stage.data, config.seed, frames=frames), collate
+    return DialogueSamples(sources, model, stage.data, config.seed, frames=frames), collate
