@@ -13,15 +13,18 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 import torch
 from machine import describe_machine
+from torch import Tensor
 from tqdm import tqdm
 
 from videollm_ros.evaluation import score_stream
 from videollm_ros.live import ContextLimits, LiveModel, StreamSession, Utterance
+from videollm_ros.live.context import Reading
 from videollm_ros.sim import Tabletop
 
 ENCODED_AT_ONCE = 50
@@ -30,15 +33,18 @@ ENCODED_AT_ONCE = 50
 class TimedSession(StreamSession):
     """A session that remembers how long each frame step took: the wall's seconds, and the processor's."""
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, model: LiveModel, context: ContextLimits) -> None:
+        super().__init__(model, context=context)
         self.steps: list[tuple[float, float]] = []
+        read_frames = self._context.read_frames
 
-    def _read_frames(self, embeds, stamps):
-        began, began_cpu = time.perf_counter(), time.process_time()
-        result = super()._read_frames(embeds, stamps)
-        self.steps.append((time.perf_counter() - began, time.process_time() - began_cpu))
-        return result
+        def timed(embeds: Tensor, stamps: Sequence[float]) -> list[Reading]:
+            began, began_cpu = time.perf_counter(), time.process_time()
+            readings = read_frames(embeds, stamps)
+            self.steps.append((time.perf_counter() - began, time.process_time() - began_cpu))
+            return readings
+
+        self._context.read_frames = timed
 
 
 def watch(session: TimedSession, tabletop: Tabletop, num_frames: int) -> tuple[list[Utterance], list[int]]:

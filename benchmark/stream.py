@@ -22,7 +22,8 @@ from machine import describe_machine, measure_copy_bandwidth, measure_matmul_rat
 from torch import Tensor
 from transformers import DynamicCache
 
-from videollm_ros.live import ContextLimits, LiveModel, StreamSession
+from videollm_ros.live import ContextLimits, FrameDecision, LiveModel, StreamSession, Utterance
+from videollm_ros.live.context import Reading
 from videollm_ros.live.template import Turn
 
 FPS = 2.0
@@ -91,31 +92,30 @@ class ForcedSession(StreamSession):
         self.step_seconds: list[float] = []
         self.reply_seconds: list[float] = []
         self.first_word_seconds: list[float] = []
+        read_frames, read_ids = self._context.read_frames, self._context.read_ids
+
+        def forced_frames(embeds: Tensor, stamps: list[float]) -> list[Reading]:
+            began = time.perf_counter()
+            read_frames(embeds, stamps)
+            self.step_seconds.append(time.perf_counter() - began)
+            replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
+            return [Reading(float(not reply), not reply) for reply in replies]
+
+        def forced_ids(token_ids: list[int]) -> int:
+            token = read_ids(token_ids)
+            return 0 if token == model.template.eos_token_id else token
+
+        self._context.read_frames, self._context.read_ids = forced_frames, forced_ids
 
     def read_one(self, frame: Tensor, index: int) -> None:
-        began = time.perf_counter()
-        self._reply_began = None
-        for _ in self.stream(frame, index / FPS):
-            if self._reply_began is not None and self._first_word_at is not None:
-                self.first_word_seconds.append(self._first_word_at - began)
-                self._first_word_at = None
-        if self._reply_began is not None:
-            self.reply_seconds.append(time.perf_counter() - self._reply_began)
-
-    def _read_frames(self, embeds: Tensor, stamps: list[float]) -> list[tuple[float, bool]]:
-        began = time.perf_counter()
-        super()._read_frames(embeds, stamps)
-        self.step_seconds.append(time.perf_counter() - began)
-        replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
-        return [(float(reply), not reply) for reply in replies]
-
-    def _read_ids(self, token_ids: list[int]) -> int:
-        if len(token_ids) > 1:
-            self._reply_began, self._first_word_at = time.perf_counter(), None
-        token = super()._read_ids(token_ids)
-        if len(token_ids) > 1:
-            self._first_word_at = time.perf_counter()
-        return 0 if token == self.template.eos_token_id else token
+        began = reply_began = time.perf_counter()
+        for event in self.stream(frame, index / FPS):
+            if isinstance(event, FrameDecision):
+                reply_began = time.perf_counter()
+            elif isinstance(event, Utterance):
+                self.reply_seconds.append(time.perf_counter() - reply_began)
+            elif len(event.token_ids) == 1:
+                self.first_word_seconds.append(time.perf_counter() - began)
 
 
 def run(model: LiveModel, frames: Tensor, context: ContextLimits, rounds: int) -> dict[str, list]:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from videollm_ros.live import ContextLimits, LiveModel, StreamSession
-from videollm_ros.live.decoder import LlamaDecoder, make_decoder
+from videollm_ros.live.decoder import LlamaDecoder
+from videollm_ros.live.graphs import make_decoder
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU on this machine")
 

@@ -25,7 +25,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, session
+from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, context
 from videollm_ros.live.decoder import StreamDecoder
 from videollm_ros.live.template import Turn
 
@@ -110,7 +110,7 @@ def read_as_a_whole(model, frames, events):
 @pytest.mark.parametrize("decoder", ["lean", "transformers"])
 def test_streaming_is_one_forward_over_the_whole_dialogue(model, monkeypatch, decoder):
     if decoder == "transformers":
-        monkeypatch.setattr(session, "make_decoder", lambda llm, limits, *_: StreamDecoder(llm, limits))
+        monkeypatch.setattr(context, "make_decoder", lambda llm, limits, *_: StreamDecoder(llm, limits))
     torch.manual_seed(2)
     frames = torch.randint(256, (16, 3, 40, 56), dtype=torch.uint8)
     threshold = undecided_threshold(model, frames)

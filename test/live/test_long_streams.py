@@ -106,7 +106,7 @@ def test_however_frames_are_grouped_they_say_the_same(talker, embeds, threshold,
 @pytest.mark.parametrize("frames_at_once", [1, 7, 40])
 def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, frames_at_once):
     session = StreamSession(talker, threshold=threshold, max_new_tokens=6, context=TIGHT)
-    memory = session._cache.keys.data_ptr()
+    memory = session._context.cache.keys.data_ptr()
     chance, decisions, utterances = random.Random(0), 0, 0
     for stamp in range(0, 1200, frames_at_once):
         stamps = [float(stamp + offset) for offset in range(frames_at_once)]
@@ -122,7 +122,7 @@ def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, 
     assert state.evictions > 30
     assert state.tokens == state.system_tokens + state.frame_tokens + state.text_tokens
     assert state.text_tokens <= TIGHT.text_tokens + TIGHT.max_tokens / 8 + 30
-    assert session._cache.keys.data_ptr() == memory
+    assert session._context.cache.keys.data_ptr() == memory
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -174,15 +174,15 @@ def test_the_context_holds_what_was_read_last_at_the_positions_it_has_now(talker
     session = session_with_queries(talker, threshold)
     layer = talker.llm.model.layers[0]
     fed = []
-    read_by_decoder = session._decoder.read
+    read_by_decoder = session._context._decoder.read
 
     def record(tokens, at=None):
         fed.append(layer.self_attn.k_proj(layer.input_layernorm(tokens)))
         return read_by_decoder(tokens, at)
 
-    session._decoder.read = record
+    session._context._decoder.read = record
     read(session, embeds, [4] * 16)
-    cache = session._cache
+    cache = session._context.cache
     assert cache.evictions > 3
 
     heads, head_dim = cache.keys.shape[2], cache.keys.shape[4]

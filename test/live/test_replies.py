@@ -82,7 +82,7 @@ def test_a_reply_that_reaches_its_limit_is_closed_and_marked(chatty):
     before = session.state.tokens
     (second,) = session.observe(frame(1), 0.5)
     assert second.truncated
-    template = session.template
+    template = session.model.template
     # The last token of the first reply, its <eos> and the new stream are read before the frame; then the second reply.
     opening = 1 + len(template.before_frame(Turn.ASSISTANT)) + chatty.config.frame_num_tokens
     assert session.state.tokens - before == opening + len(template.before_reply()) + 4

@@ -183,7 +183,7 @@ def test_the_state_counts_every_token_once(session, golden_frames):
     session.observe_many(golden_frames, STAMPS)
     state = session.state
     assert state.tokens == state.system_tokens + state.frame_tokens + state.text_tokens
-    assert state.system_tokens == session.template.num_system_tokens + 1  # and the opening of the stream
+    assert state.system_tokens == session.model.template.num_system_tokens + 1  # and the opening of the stream
     assert (state.frames_read, state.queries_waiting, state.evictions) == (24, 0, 0)
     assert state.oldest_frame_stamp == 0.0
 

@@ -4,33 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from videollm_ros.live.cache import ContextLimits, StreamCache
-from videollm_ros.live.llama import FAMILY, LlamaLayers, additive
+from videollm_ros.live.llama import LlamaLayers, additive
 from videollm_ros.live.rotary import Rotary
 
 _LONGEST_KEPT_MASK = 32
 """Steps up to this many tokens recur all the time; prompts and catching up do not."""
-
-
-def make_decoder(llm: PreTrainedModel, limits: ContextLimits, step_lengths: Iterable[int] = ()) -> StreamDecoder:
-    """The fastest decoder there is for this causal LM on its device.
-
-    Args:
-        step_lengths: numbers of tokens that are read again and again, with the logits of the last one wanted.
-    """
-    if llm.config.model_type not in FAMILY:
-        return StreamDecoder(llm, limits)
-    if llm.device.type != "cuda":
-        return LlamaDecoder(llm, limits)
-    from videollm_ros.live.graphs import GraphedDecoder
-
-    return GraphedDecoder(llm, limits, step_lengths)
 
 
 class StreamDecoder:

@@ -12,13 +12,26 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from videollm_ros.live.cache import ContextLimits, StreamCache
-from videollm_ros.live.decoder import LlamaDecoder
-from videollm_ros.live.llama import LlamaLayers, additive
+from videollm_ros.live.decoder import LlamaDecoder, StreamDecoder
+from videollm_ros.live.llama import FAMILY, LlamaLayers, additive
 
 SPAN = 1024
 """A graph attends to a fixed span of the cache: the smallest multiple of this that holds what is cached."""
 
 _logger = logging.getLogger(__name__)
+
+
+def make_decoder(llm: PreTrainedModel, limits: ContextLimits, step_lengths: Iterable[int] = ()) -> StreamDecoder:
+    """The fastest decoder there is for this causal LM on its device.
+
+    Args:
+        step_lengths: numbers of tokens that are read again and again, with the logits of the last one wanted.
+    """
+    if llm.config.model_type not in FAMILY:
+        return StreamDecoder(llm, limits)
+    if llm.device.type != "cuda":
+        return LlamaDecoder(llm, limits)
+    return GraphedDecoder(llm, limits, step_lengths)
 
 
 class GraphedDecoder(LlamaDecoder):

@@ -103,9 +103,11 @@ class FrameEncoder:
             self._waiting.clear()
 
     def close(self) -> None:
-        """Finish the batch in progress and end the thread."""
+        """Finish the batch in progress, drop what waits, and end the thread."""
         with self._changed:
             self._closed = True
+            self._count(dropped=len(self._waiting))
+            self._waiting.clear()
             self._changed.notify()
         self._thread.join()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One stream: frames and queries in, decisions and utterances out (paper, section 3.4)."""
+"""One stream: frames and queries in, decisions and utterances out, in the right order (paper, section 3.4)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from videollm_ros.live.cache import ContextLimits, Kind
-from videollm_ros.live.decoder import make_decoder
+from videollm_ros.live.context import StreamContext
 from videollm_ros.live.events import FrameDecision, PartialReply, Utterance, decode_reply
 from videollm_ros.live.gate import FrameGate
 from videollm_ros.live.model import LiveModel
-from videollm_ros.live.template import Turn, clean_user_text
+from videollm_ros.live.queries import Query, QueryQueue
+from videollm_ros.live.template import clean_user_text
 
 MAX_FRAMES_PER_PASS = 32
 """Waiting frames that are read in one forward; more gain nothing and cost memory."""
@@ -26,19 +27,8 @@ MAX_FRAMES_PER_PASS = 32
 _FEWEST_FRAMES_PER_PASS = 4
 """Reading this many is cheap even if the first one speaks and the rest was in vain."""
 
-_CLOSING_TOKENS = 4
-"""Room for what closes a reply and opens the next turn: `<eos>\\n[` and a token that was not fed yet."""
-
 MaySpeak = bool | Callable[[float], bool]
-
-
-@dataclass(frozen=True)
-class Query:
-    """A user's question and the stream time from which on it may be answered, in seconds."""
-
-    text: str
-    stamp: float
-    query_id: str = ""
+Event = FrameDecision | PartialReply | Utterance
 
 
 @dataclass(frozen=True)
@@ -85,23 +75,16 @@ class StreamSession:
                 being read (see `FrameGate`). None reads every frame.
         """
         self.model = model
-        self.template = model.template
-        self._decoder = make_decoder(model.llm, context or ContextLimits(), self._step_lengths())
-        self._cache = self._decoder.cache
-        self._num_system_tokens = self.template.num_system_tokens
+        self._context = StreamContext(model, context or ContextLimits())
         self.threshold = threshold
         self.max_new_tokens = max_new_tokens
         self._gate = None if frame_gate is None else FrameGate(frame_gate)
-        self._frames_skipped = 0
-        self._queries: list[Query] = []
-        self._turn = Turn.SYSTEM
-        self._unfed: list[int] = []  # the last token of a reply that was cut off
-        self._undecided = 0  # newest frames in the cache, which were read in advance
-        self._stamp: float | None = None
-        self._frames_read = 0
-        self._stop_reply = False
-        self._read_ahead = _FEWEST_FRAMES_PER_PASS
+        self._queries = QueryQueue()
+        self._stamp: float | None = None  # of the newest frame read
+        self._frames_read = self._frames_skipped = 0
         self._silent_run = 0  # frames since the last reply
+        self._read_ahead = _FEWEST_FRAMES_PER_PASS
+        self._stop_reply = False
 
     @property
     def threshold(self) -> float:
@@ -121,10 +104,10 @@ class StreamSession:
     def max_new_tokens(self, value: int) -> None:
         if value < 1:
             raise ValueError(f"max_new_tokens is at least 1: {value}")
-        if self._longest_query(value) < 1:
+        if self._context.longest_exchange - value < 1:
             raise ValueError(
-                f"context.max_tokens {self._cache.max_tokens} is too small for replies of {value} tokens: "
-                f"two of them, the system prompt ({self._num_system_tokens} tokens) and a frame must fit"
+                f"context.max_tokens {self._context.cache.max_tokens} is too small for replies of {value} tokens: "
+                f"two of them, the system prompt ({self.model.template.num_system_tokens} tokens) and a frame must fit"
             )
         self._max_new_tokens = value
 
@@ -137,23 +120,19 @@ class StreamSession:
             ValueError: the query is empty, its stamp is no number, or it is too long for the context.
         """
         query = Query(clean_user_text(text), _finite(stamp), query_id)
-        length = len(self.template.before_answer(Turn.ASSISTANT, query.text))
-        most = self._longest_query(self.max_new_tokens)
+        length, most = self._context.query_length(query.text), self._context.longest_exchange - self.max_new_tokens
         if length > most:
             raise ValueError(f"the query has {length} tokens; with this context it may have {most}")
-        bisect.insort(self._queries, query, key=lambda other: other.stamp)
+        self._queries.put(query)
 
     def withdraw(self, query_id: str) -> bool:
-        """Take queued queries back. Returns whether there was one."""
-        kept = [query for query in self._queries if query.query_id != query_id]
-        withdrawn = len(kept) < len(self._queries)
-        self._queries = kept
-        return withdrawn
+        """Take queued queries back. Returns whether there was one of that id."""
+        return self._queries.withdraw(query_id)
 
     def answer(self, stamp: float) -> Iterator[PartialReply | Utterance]:
         """Answer the queries stamped at or before `stamp` now, without waiting for a frame."""
-        while self._queries and self._queries[0].stamp <= stamp:
-            yield from self._answer(self._queries.pop(0))
+        while self._queries.next_stamp <= stamp:
+            yield from self._reply(self._queries.pop(), 1.0)
 
     def stop_reply(self) -> None:
         """Called between two events: close the reply in progress. Its utterance comes next, marked truncated."""
@@ -190,15 +169,11 @@ class StreamSession:
             utterances += [event for event in events if isinstance(event, Utterance)]
         return utterances
 
-    def stream(
-        self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True
-    ) -> Iterator[FrameDecision | PartialReply | Utterance]:
+    def stream(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
         """Read one frame, an event per step: as `observe`, for those who want to see the reply grow."""
         yield from self.stream_embeds(self._embed(self.model.prepare(frame)[None]), [stamp], may_speak)
 
-    def stream_embeds(
-        self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True
-    ) -> Iterator[FrameDecision | PartialReply | Utterance]:
+    def stream_embeds(self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True) -> Iterator[Event]:
         """Read frames that are encoded already.
 
         Silence is deterministic: what is fed after a silent frame is known before the frame is read. So waiting frames
@@ -214,54 +189,51 @@ class StreamSession:
         self._check_stamps(stamps, len(embeds))
         if self._gate is not None:
             embeds, stamps = self._pass_gate(self._gate, embeds, stamps)
-        done = 0
+        context, done = self._context, 0
         while done < len(stamps):
-            yield from self._answer_before(stamps[done])
+            while self._queries.next_stamp < stamps[done]:
+                yield from self._reply(self._queries.pop(), 1.0)
             num_frames = self._frames_in_one_pass(stamps[done:])
-            decisions = self._read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
+            readings = context.read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
             try:
-                for p_silence, silence_is_best in decisions:
+                for p_silence, silence_is_best in readings:
                     stamp = stamps[done]
-                    if self._undecided < num_frames and self._asked_before(stamp):
+                    if context.undecided < num_frames and self._queries.next_stamp < stamp:
                         break  # the query came while earlier frames were decided
                     done += 1
                     self._stamp = stamp
                     self._frames_read += 1
-                    self._undecided -= 1
-                    asked = bool(self._queries) and self._queries[0].stamp <= stamp
+                    context.undecided -= 1
+                    asked = self._queries.next_stamp <= stamp
                     allowed = may_speak(stamp) if callable(may_speak) else may_speak
                     silent = silence_is_best and p_silence >= self.threshold
                     speaks = allowed and not asked and not silent
                     self._look_ahead(quiet=not (asked or speaks))
                     if asked or speaks:
-                        self._forget_undecided()
+                        context.forget_undecided()
                     yield FrameDecision(stamp, 1 - p_silence, self.threshold, speaks)
                     if asked:
                         yield from self.answer(stamp)
                     elif speaks:
-                        yield from self._reply(self.template.before_reply(), None, 1 - p_silence)
-                    if not self._undecided:
+                        yield from self._reply(None, 1 - p_silence)
+                    if not context.undecided:
                         break  # all decided, cut back to this one, or reset meanwhile
             finally:
-                self._forget_undecided()
+                context.forget_undecided()
 
     def reset(self) -> list[Query]:
         """Forget the stream. Returns the queries that were still waiting, which are forgotten as well."""
-        waiting, self._queries = self._queries, []
-        self._cache.clear()
-        self._turn = Turn.SYSTEM
-        self._unfed = []
-        self._undecided = 0
+        self._context.clear()
         self._stop_reply = True
         self._stamp = None
         self._frames_read = self._frames_skipped = 0
         if self._gate is not None:
             self._gate.reset()
-        return waiting
+        return self._queries.clear()
 
     @property
     def state(self) -> StreamState:
-        cache = self._cache
+        cache = self._context.cache
         return StreamState(
             frames_read=self._frames_read,
             frames_skipped=self._frames_skipped,
@@ -276,60 +248,43 @@ class StreamSession:
             evicted_tokens=cache.evicted_tokens,
         )
 
-    # Reading frames.
+    def _reply(self, query: Query | None, speak_probability: float) -> Iterator[PartialReply | Utterance]:
+        """Decode a reply greedily. However it ends, the stream can go on: what is fed next closes the turn."""
+        stamp = self._stamp if self._stamp is not None else query.stamp
+        text, query_id = (query.text, query.query_id) if query else (None, "")
+        token_ids: list[int] = []
+        truncated = self._stop_reply = False
+        next_token, limit = self._context.open_reply(text, self.max_new_tokens, stamp)
+        while next_token != self.model.template.eos_token_id:
+            token_ids.append(next_token)
+            self._context.keep(next_token)
+            yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
+            if self._stop_reply or len(token_ids) >= limit:
+                truncated = True
+                break
+            next_token = self._context.next_token()
+        reply = decode_reply(self.model.tokenizer, token_ids)
+        yield Utterance(reply, stamp, text, speak_probability, tuple(token_ids), truncated, query_id)
+
+    # Which frames are read, and how many at once.
 
     @torch.inference_mode()
     def _embed(self, prepared: Tensor) -> Tensor:
         return self.model.embed(self.model.encode(prepared))
 
-    @torch.inference_mode()
-    def _read_frames(self, embeds: Tensor, stamps: Sequence[float]) -> list[tuple[float, bool]]:
-        """Read frames [K, n, d] as if each were followed by silence; p(silence) and whether it is the arg max."""
-        opening = self._unfed + self.template.before_frame(self._turn)
-        interval = self._embed_ids(self.template.interval_ids)
-        pieces = [self._embed_ids(opening)]
-        for frame in embeds:
-            pieces += [frame, interval]
-        if len(interval):
-            pieces.pop()
-        num_tokens, step = embeds.shape[1], embeds.shape[1] + len(interval)
-        last_tokens = len(opening) + num_tokens - 1 + step * torch.arange(len(embeds), device=embeds.device)
-        logits = self._decoder.read(torch.cat(pieces), at=last_tokens if len(embeds) > 1 else None)
-
-        self._wrote(opening)
-        for index, stamp in enumerate(stamps):
-            if index:
-                self._cache.extend(len(interval))
-            self._cache.append(Kind.FRAME, num_tokens, stamp)
-        self._turn = Turn.STREAM
-        self._undecided = len(embeds)
-
-        silence = logits.softmax(-1)[:, self.template.silence_token_id]
-        is_best = logits.argmax(-1) == self.template.silence_token_id
-        decisions = torch.stack((silence, is_best.float()), dim=1).tolist()  # one copy to the host
-        return [(p_silence, bool(best)) for p_silence, best in decisions]
-
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The frames that are worth reading; one at which a query is due always is."""
-        due = {bisect.bisect_left(stamps, query.stamp) for query in self._queries}  # the frames they are answered at
+        due = {bisect.bisect_left(stamps, asked) for asked in self._queries.stamps}  # the frames they are answered at
         passed = gate.select(embeds, [index in due for index in range(len(stamps))])
         self._frames_skipped += len(stamps) - len(passed)
         return embeds[passed], [stamps[index] for index in passed]
 
     def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
-        """How many of the next frames can be read before a query is due or the cache is full."""
-        num_frames = 0
-        for stamp in stamps[: self._read_ahead]:
-            if num_frames and self._queries and self._queries[0].stamp < stamp:
-                break
-            num_frames += 1
-            if self._queries and self._queries[0].stamp <= stamp:
-                break
-        num_tokens = self.model.config.frame_num_tokens
-        first = len(self._unfed) + len(self.template.before_frame(self._turn)) + num_tokens
-        self._cache.make_room(first, now=stamps[0])
-        fitting = 1 + (self._cache.room - first) // (num_tokens + len(self.template.interval_ids))
-        return min(num_frames, fitting)
+        """How many of the next frames to read: up to one at which a query is due, as many as there is room for."""
+        before_query = bisect.bisect_left(stamps, self._queries.next_stamp)
+        exactly_at = before_query < len(stamps) and stamps[before_query] == self._queries.next_stamp
+        wanted = min(self._read_ahead, max(1, before_query + exactly_at), len(stamps))
+        return min(wanted, self._context.make_room_for_frames(now=stamps[0]))
 
     def _look_ahead(self, quiet: bool) -> None:
         """Read about as many frames ahead as lay between the last two replies; more once it is quiet for longer."""
@@ -340,12 +295,6 @@ class StreamSession:
             self._read_ahead *= 2
         self._read_ahead = min(max(self._read_ahead, _FEWEST_FRAMES_PER_PASS), MAX_FRAMES_PER_PASS)
 
-    def _forget_undecided(self) -> None:
-        """Cut off the frames read in advance, and the interval that followed the frame before them."""
-        if self._undecided:
-            self._cache.drop_last(self._undecided, last_length=self.model.config.frame_num_tokens)
-            self._undecided = 0
-
     def _check_stamps(self, stamps: Sequence[float], num_frames: int) -> None:
         if len(stamps) != num_frames:
             raise ValueError(f"{num_frames} frames but {len(stamps)} stamps")
@@ -354,85 +303,6 @@ class StreamSession:
             if _finite(stamp) < last:
                 raise ValueError(f"the stamp {stamp} s lies before {last} s, which was read already; reset the stream")
             last = stamp
-
-    # Replies.
-
-    def _asked_before(self, stamp: float) -> bool:
-        return bool(self._queries) and self._queries[0].stamp < stamp
-
-    def _answer_before(self, stamp: float) -> Iterator[PartialReply | Utterance]:
-        while self._asked_before(stamp):
-            yield from self._answer(self._queries.pop(0))
-
-    def _answer(self, query: Query) -> Iterator[PartialReply | Utterance]:
-        yield from self._reply(self.template.before_answer(self._turn, query.text), query, 1.0)
-
-    def _reply(
-        self, prompt_ids: list[int], query: Query | None, speak_probability: float
-    ) -> Iterator[PartialReply | Utterance]:
-        """Decode a reply greedily. However it ends, the stream can go on: what is fed next closes the turn."""
-        stamp = self._stamp if self._stamp is not None else query.stamp
-        text, query_id = (query.text, query.query_id) if query else (None, "")
-        token_ids: list[int] = []
-        truncated = self._stop_reply = False
-        prompt_ids = self._unfed + prompt_ids
-        limit = max(1, min(self.max_new_tokens, self._longest_exchange - self._text_length(prompt_ids)))
-        self._cache.make_room(len(prompt_ids) + limit + _CLOSING_TOKENS, now=stamp)
-        next_token = self._read_ids(prompt_ids)
-        self._open_text_segment(prompt_ids, stamp)
-        while next_token != self.template.eos_token_id:
-            token_ids.append(next_token)
-            self._unfed = [next_token]
-            yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
-            if self._stop_reply or len(token_ids) >= limit:
-                truncated = True
-                break
-            next_token = self._read_ids(self._unfed)
-            self._wrote(self._unfed)
-        reply = decode_reply(self.model.tokenizer, token_ids)
-        yield Utterance(reply, stamp, text, speak_probability, tuple(token_ids), truncated, query_id)
-
-    def _open_text_segment(self, prompt_ids: list[int], stamp: float) -> None:
-        if self._turn is Turn.SYSTEM:
-            self._cache.append(Kind.SYSTEM, self._num_system_tokens, stamp)
-        self._cache.append(Kind.TEXT, self._text_length(prompt_ids), stamp)
-        self._turn = Turn.ASSISTANT
-        self._unfed = []
-
-    def _text_length(self, prompt_ids: list[int]) -> int:
-        return len(prompt_ids) - (self._num_system_tokens if self._turn is Turn.SYSTEM else 0)
-
-    def _read_ids(self, token_ids: list[int]) -> int:
-        """Feed tokens; returns the most likely next one. The caller says what segment they belong to."""
-        return int(self._decoder.read(self._embed_ids(token_ids))[-1].argmax())
-
-    # Tokens.
-
-    def _wrote(self, token_ids: list[int]) -> None:
-        """Tokens ahead of a frame or inside a reply belong to what stands before them."""
-        if self._turn is Turn.SYSTEM and not self._cache.segments:
-            self._cache.append(Kind.SYSTEM, len(token_ids), -math.inf)
-        else:
-            self._cache.extend(len(token_ids))
-        self._unfed = []
-
-    @torch.inference_mode()
-    def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
-        return self.model.embed_ids(torch.tensor(token_ids, dtype=torch.long, device=self.model.device))
-
-    def _step_lengths(self) -> set[int]:
-        """Tokens of the steps that recur: a word of a reply, a frame after silence, a frame after a reply."""
-        frames = {len(self.template.before_frame(turn)) for turn in (Turn.STREAM, Turn.ASSISTANT)}
-        return {1, *(opening + self.model.config.frame_num_tokens for opening in frames)}
-
-    def _longest_query(self, max_new_tokens: int) -> int:
-        return self._longest_exchange - max_new_tokens
-
-    @property
-    def _longest_exchange(self) -> int:
-        """So many tokens of query and answer that they fit beside the newest exchange, which eviction leaves alone."""
-        fixed = self._num_system_tokens + self.model.config.frame_num_tokens + _CLOSING_TOKENS
-        return (self._cache.max_tokens - fixed) // 2 - _CLOSING_TOKENS
 
 
 def _finite(stamp: float) -> float:
