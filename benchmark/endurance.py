@@ -71,7 +71,7 @@ def event_f1(said: list[Utterance], tabletop: Tabletop, start: float, stop: floa
     """Of the events and the unasked utterances in [start, stop) seconds."""
     events = [event for event in tabletop.events if start <= event.time < stop - 1]
     heard = [one for one in said if start <= one.stamp < stop]
-    return score_stream(heard, events, [], stop).event_f1
+    return score_stream(heard, events, [], stop).figures()["event_f1"]
 
 
 def main() -> None:
