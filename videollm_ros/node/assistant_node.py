@@ -45,6 +45,7 @@ from .sampling import Sample, StampSampler
 from .speech import Speech
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
+SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera
 RESET_TIMEOUT = 10.0  # seconds for the inference thread to finish the step it is at
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -164,6 +165,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._inbox = Inbox(StampSampler(fps, parameters.stream.max_gap), parameters.stream.backlog)
         self._manners = Manners(parameters.speech)
         self._inference = Inference(session, self._inbox, self._manners, self, to_rgb)
+        gc.collect()
+        gc.freeze()  # or a full collection would stop every thread for some 0.1 s, again and again
         took = time.monotonic() - started
         self.get_logger().info(f"Loaded on {model.device} in {took:.1f} s; reads {fps:g} frames per second.")
 
@@ -174,6 +177,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         inference.close("The assistant was shut down.")
         del inference
         self._inbox = self._manners = None
+        gc.unfreeze()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -282,6 +286,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit code."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     rclpy.init(args=args)
     try:
         node = AssistantNode()

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The image subscription: keep-last 1, with the reliability that the publisher offers, and why no image comes."""
+"""The image subscription, with the reliability that the publisher offers; and why no image comes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
+DEPTH = 5  # images; the callback only notes them, so none grows old here, and a busy machine loses none of 30 Hz
 CHECK_PERIOD = 0.25  # seconds between two looks at the publishers
 _TYPES = {"raw": (Image, "sensor_msgs/msg/Image"), "compressed": (CompressedImage, "sensor_msgs/msg/CompressedImage")}
 
@@ -80,7 +81,7 @@ class Camera:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self.reliability = wanted
-        qos = QoSProfile(depth=1, reliability=wanted)
+        qos = QoSProfile(depth=DEPTH, reliability=wanted)
         self._subscription = self._node.create_subscription(
             self._type, "image", self._received, qos, callback_group=self._group
         )
