@@ -25,7 +25,7 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         from torchao import quantization as torchao
     except ImportError as error:
         raise ValueError(
-            f"quantization {quantization} needs torchao: pip install 'videollm-ros[quantization]'"
+            f"quantization {quantization} needs torchao: pip install torchao"
         ) from error
     make_config = {
         "int8": torchao.Int8WeightOnlyConfig,
