@@ -79,6 +79,10 @@ class SimulatorConfig:
     """About every second stream lasts up to twice as long, and only its last frames are in the context: this many
     seconds at least and at most. What was said before stays, as in a session's bounded context after a while."""
 
+    same_colour_events: int = 0
+    """Only streams with at least this many events of an item whose colour another visible item has: those in which a
+    colour alone does not say which item is meant."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.seeds[0] < self.seeds[1]:
             raise ConfigError(f"data.simulator.seeds is [start, stop) with start < stop, not {list(self.seeds)}")

@@ -23,12 +23,13 @@ _ENCODED_AT_ONCE = 128
 def simulated_sources(
     config: SimulatorConfig, model: LiveModel, seed: int, *, encode: bool, progress: bool = True
 ) -> list[Source]:
-    """One source per seed of the configuration.
+    """One source per stream that the configuration wants.
 
     Args:
         encode: give features instead of frames; all streams are encoded now, on the model's device.
     """
-    sources = [_source(config, model, stream, seed) for stream in range(*config.seeds)]
+    streams = [stream for stream in range(*config.seeds) if _is_wanted(stream, config)]
+    sources = [_source(config, model, stream, seed) for stream in streams]
     if not encode:
         return sources
     bar = tqdm(sources, desc="encoding", unit="stream", disable=not progress)
@@ -39,6 +40,17 @@ def frames_of(tabletop: Tabletop, fps: float, resolution: int, start: int, stop:
     """Frames [start, stop) of a stream, fitted to the vision tower: uint8 RGB [T, 3, R, R]."""
     frames = torch.from_numpy(tabletop.frames(fps, start, stop)).permute(0, 3, 1, 2)
     return letterbox(frames, resolution).contiguous()
+
+
+def _is_wanted(stream: int, config: SimulatorConfig) -> bool:
+    if not config.same_colour_events:
+        return True
+    tabletop = Tabletop(stream, config.seconds)
+    same = 0
+    for event in tabletop.events:
+        others = [item for item in tabletop.state(event.onset).visible if item != event.item]
+        same += any(item.colour == event.item.colour for item in others)
+    return same >= config.same_colour_events
 
 
 def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> Source:
