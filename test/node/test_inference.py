@@ -288,7 +288,7 @@ def test_an_image_that_cannot_be_read_is_reported_and_the_stream_goes_on(stream_
 
 FAILURES = {
     torch.OutOfMemoryError("CUDA out of memory."): "The GPU ran out of memory: CUDA out of memory. Set model",
-    RuntimeError("a kernel failed"): "The model failed: RuntimeError: a kernel failed",
+    RuntimeError("a kernel failed"): "The {part} failed: RuntimeError: a kernel failed",
 }
 
 
@@ -310,8 +310,8 @@ def test_a_failure_of_the_decoder_is_reported_and_a_new_stream_begins(
         stream.offer(scenes[3], 3 / FPS)
         stream.outputs.wait_for(lambda: stream.outputs.failures)
     stream.show(scenes, start=1.0)
-    assert stream.outputs.failures[0].startswith(FAILURES[error])
-    assert stream.outputs.streams == ["the model failed"]
+    assert stream.outputs.failures[0].startswith(FAILURES[error].format(part="decoder"))
+    assert stream.outputs.streams == ["the decoder failed"]
     expected = [text for _, text in library_says(golden_model, scenes)]
     assert [text for _, text in stream.said()][-len(expected) :] == expected
 
@@ -325,7 +325,7 @@ def test_a_failure_of_the_encoder_is_reported_and_costs_one_frame(stream_of, gol
         stream.offer(scenes[3], 3 / FPS)
         stream.outputs.wait_for(lambda: stream.outputs.failures)
     stream.show(scenes[4:], start=4 / FPS)
-    assert stream.outputs.failures[0].startswith(FAILURES[error])
+    assert stream.outputs.failures[0].startswith(FAILURES[error].format(part="encoder"))
     assert stream.inference.frames_used == len(scenes) - 1 and not stream.outputs.streams
 
 

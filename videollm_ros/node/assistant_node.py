@@ -19,11 +19,12 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -43,6 +44,7 @@ from .queries import MAX_OUTSTANDING, Query, QueryDesk, QueryError
 from .query_interfaces import QueryInterfaces
 from .sampling import Sample, StampSampler
 from .speech import Speech
+from .spinning import spin_until_signalled
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
 SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera
@@ -244,19 +246,19 @@ class AssistantNode(LifecycleNodeMixin, Node):
     # Outputs: called by the inference thread.
 
     def frame_read(self, frame: Frame, decision: FrameDecision) -> None:
-        self._publish(self._probabilities, probability_message(frame.message.header, decision))
+        self._probabilities.publish(probability_message(frame.message.header, decision))
 
     def wants_partial(self) -> bool:
         return self._partials.get_subscription_count() > 0
 
     def partial(self, speech: Speech) -> None:
-        self._publish(self._partials, utterance_message(speech, self.get_clock().now()))
+        self._partials.publish(utterance_message(speech, self.get_clock().now()))
 
     def utterance(self, speech: Speech) -> None:
         message = utterance_message(speech, self.get_clock().now())
-        self._publish(self._utterances, message)
+        self._utterances.publish(message)
         if speech.sequence > 0:  # whoever follows the partial ones sees it end there
-            self._publish(self._partials, message)
+            self._partials.publish(message)
 
     def stream_began(self, reason: str) -> None:
         self.get_logger().info(f"A new stream begins: {reason}.")
@@ -264,10 +266,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
     def failed(self, sentence: str) -> None:
         self._error.note(sentence)
         self.get_logger().error(sentence, throttle_duration_sec=1.0)
-
-    def _publish(self, publisher: LifecyclePublisher, message: AssistantUtterance | SpeakProbability) -> None:
-        if self.context.ok():
-            publisher.publish(message)
 
     def _lifecycle_publisher(self, message_type: type, topic: str) -> LifecyclePublisher:
         return self.create_lifecycle_publisher(message_type, topic, RELIABLE)
@@ -287,7 +285,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    rclpy.init(args=args)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = AssistantNode()
     except (ParameterException, ValueError) as error:
@@ -296,15 +294,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the ordinary way to end a node
-    finally:
-        node.close()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    spin_until_signalled(executor, node.close)
+    rclpy.try_shutdown()  # and no more: threads of the executor may still hold what destroying it would take away
     return 0
 
 

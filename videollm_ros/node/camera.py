@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -83,7 +84,13 @@ class Camera:
         self.reliability = wanted
         qos = QoSProfile(depth=DEPTH, reliability=wanted)
         self._subscription = self._node.create_subscription(
-            self._type, "image", self._received, qos, callback_group=self._group
+            self._type,
+            "image",
+            self._received,
+            qos,
+            callback_group=self._group,
+            # `trouble` says it better; and rclpy cannot bear that such a callback goes while its executor waits for it.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
         )
 
     def _received(self, message: Image | CompressedImage) -> None:

@@ -4,7 +4,8 @@
 
 `python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query half way and ends
 by itself. Exit code 0 when it spoke and answered, 1 otherwise. Environment: SECONDS (30) is how long it watches;
-VIDEO is a video file, a folder of images or a webcam (/dev/video0 or 0) to watch instead of the built-in scenes.
+SEED which simulated stream (another one every time, unless given); VIDEO is a video file, a folder of images or a
+webcam (/dev/video0 or 0) to watch instead of the simulated camera.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import rclpy
+from builtin_interfaces.msg import Time
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from safetensors.numpy import load_file
 
-from videollm_ros.msg import AssistantUtterance, SpeakProbability
+from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
 from videollm_ros.srv import Ask
 
 from .messages import seconds
 
 START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
-GOLDENS = Path(__file__).parents[2] / "test" / "goldens" / "live1plus"
+CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "demo"
+SEEDS = (9_000, 1_000_000)  # streams that the demo checkpoint was not trained on
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,15 @@ class Show:
     query: str
 
 
-def choose_show(video: str, folder: Path) -> Show:
+def choose_show(video: str, seed: int, duration: float) -> Show:
     """The one place that says which camera and which checkpoint the demo takes."""
-    assistant = [f"model.checkpoint:={GOLDENS}/adapter", f"model.llm:={GOLDENS}/base"]
-    assistant += [f"model.vision:={GOLDENS}/vision"]
-    if not video:
-        for index, frame in enumerate(load_file(GOLDENS / "tensors.safetensors")["frames"]):
-            cv2.imwrite(str(folder / f"{index:02}.png"), frame.transpose(1, 2, 0)[..., ::-1])
-    source = [f"source:={video}"] if video else [f"source:={folder}", "rate:=2.0"]
-    camera = ["video_player", *source, "loop:=true", "wait_for_subscriber:=true"]
-    return Show(camera, assistant, query="What is it now?")
+    assistant = [f"model.checkpoint:={CHECKPOINT}"]
+    if video:
+        camera = ["video_player", f"source:={video}", "loop:=true", "wait_for_subscriber:=true"]
+    else:
+        # Longer than the demo, so that the stream does not end in it.
+        camera = ["simulated_camera", f"seed:={seed}", f"seconds:={duration + 30:.1f}", "wait_for_subscriber:=true"]
+    return Show(camera, assistant, query="What is on the table?")
 
 
 class Listener(Node):
@@ -65,6 +65,7 @@ class Listener(Node):
         self.spoken = 0  # times, unasked
         self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
         self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
+        self.create_subscription(SimEvent, "simulated_camera/events", self._happened, 10)
         self._ask = self.create_client(Ask, "assistant/ask")
 
     @property
@@ -77,6 +78,9 @@ class Listener(Node):
         print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
         return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
 
+    def _happened(self, message: SimEvent) -> None:
+        print(f"{self._since_start(message.header.stamp):6.1f} s  happens: {message.text}", flush=True)
+
     def _watched(self, message: SpeakProbability) -> None:
         self.newest_stamp = seconds(message.header.stamp)
         if self.first_stamp is None:
@@ -84,11 +88,13 @@ class Listener(Node):
 
     def _heard(self, message: AssistantUtterance) -> None:
         self.spoken += message.kind == AssistantUtterance.PROACTIVE
-        at = seconds(message.header.stamp) - (self.first_stamp or seconds(message.header.stamp))
         latency = 1e3 * (message.latency.sec + message.latency.nanosec * 1e-9)
         kind = "answers" if message.kind == AssistantUtterance.ANSWER else "says"
         details = f"(speak probability {message.speak_probability:.2f}, {latency:.0f} ms after the image)"
-        print(f"{at:6.1f} s  {kind}: {message.text}  {details}", flush=True)
+        print(f"{self._since_start(message.header.stamp):6.1f} s  {kind}: {message.text}  {details}", flush=True)
+
+    def _since_start(self, stamp: Time) -> float:
+        return seconds(stamp) - (self.first_stamp or seconds(stamp))
 
 
 class Processes:
@@ -154,6 +160,7 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
 def main() -> int:
     """Run the demo. Returns the exit code."""
     duration, video = float(os.environ.get("SECONDS") or 30), os.environ.get("VIDEO", "")
+    seed = int(os.environ.get("SEED") or random.randrange(*SEEDS))
     # A graph of its own: nothing else on the network is disturbed, and nothing disturbs the demo.
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
@@ -162,8 +169,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="videollm_ros_demo_") as folder:
         processes = Processes(Path(folder))
         try:
-            show = choose_show(video, Path(folder))
-            print(f"Starting the camera ({show.camera[0]}) and the assistant ...", flush=True)
+            show = choose_show(video, seed, duration)
+            what = f"on {video}" if video else f"on simulated stream {seed}"
+            print(f"Starting the {show.camera[0]} {what}, and the assistant ...", flush=True)
             processes.start(show.camera[0], show.camera[1:])
             processes.start("assistant_node", show.assistant)
             answered = watch(listener, processes, show.query, duration)

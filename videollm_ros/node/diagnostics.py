@@ -119,7 +119,7 @@ def speech_status(manners: Manners, desk: QueryDesk, inference: Inference) -> Di
         "muted" if muted else "speaking",
         {
             "muted": str(muted).lower(),
-            "unasked utterances held back": inference.suppressed,
+            "unasked utterances held back": inference.held_back,
             "queries waiting": desk.outstanding,
             "queries refused": desk.refused,
         },

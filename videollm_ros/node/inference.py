@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,8 +27,7 @@ from .latency import Lap, LatencyMeter
 from .manners import Manners
 from .parameters import SpeechParameters, StreamParameters
 from .queries import Query
-from .reply import Reply
-from .speech import Speech
+from .speaker import Outputs, Reply, Speaker
 
 Event = FrameDecision | PartialReply | Utterance
 
@@ -40,28 +39,12 @@ class FrameDropped(Exception):
     """The inbox dropped the frame before its turn came to be encoded."""
 
 
-def failure(error: Exception) -> str:
-    """What went wrong in the model, as a sentence."""
+def failure(part: str, error: Exception) -> str:
+    """What went wrong in a part of the model, as a sentence."""
     if isinstance(error, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
         return f"The GPU ran out of memory: {error} Set model.quantization, or a smaller context or stream.backlog."
-    return f"The model failed: {type(error).__name__}: {error}"
-
-
-class Outputs(Protocol):
-    """What becomes of the stream's events. Called from the inference thread (`failed` from the encoder's too)."""
-
-    def frame_read(self, frame: Frame, decision: FrameDecision) -> None: ...
-
-    def wants_partial(self) -> bool: ...
-
-    def partial(self, speech: Speech) -> None: ...
-
-    def utterance(self, speech: Speech) -> None: ...
-
-    def stream_began(self, reason: str) -> None: ...
-
-    def failed(self, sentence: str) -> None: ...
+    return f"The {part} failed: {type(error).__name__}: {error}"
 
 
 class Inference:
@@ -86,20 +69,22 @@ class Inference:
             session.model, self._pixels, inbox.encoded, self._unreadable, capacity=ENCODER_CAPACITY
         )
         inbox.encode = self._encoder.put
-        self._reply: Reply | None = None  # being decoded
+        self._speaker = Speaker(manners, outputs)
         self._asked: dict[str, Query] = {}  # handed to the session and not answered yet, by key
-        self._newest: tuple[Frame, float] | None = None  # the newest frame read and its speak probability
         self._stream = 0  # number of the stream being read
         self._restart = ""  # why a new stream must begin before anything else is read
         self._closing = False
-        self._utterances = 0
-        self.suppressed = 0  # repeats and muted speech that were not published
         self.image_errors = 0
         self.frames_used = 0
         self.latency = LatencyMeter()
         self.state = session.state
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
+
+    @property
+    def held_back(self) -> int:
+        """Unasked utterances that were not published: repeats, and speech that was muted meanwhile."""
+        return self._speaker.held_back
 
     # Called from any thread.
 
@@ -155,7 +140,7 @@ class Inference:
             return
         self._inbox.discard(frame)
         self.image_errors += 1
-        self._outputs.failed(str(error) if isinstance(error, ImageError) else failure(error))
+        self._outputs.failed(str(error) if isinstance(error, ImageError) else failure("encoder", error))
 
     # From here on: the inference thread.
 
@@ -177,7 +162,7 @@ class Inference:
             earlier = [query for query in work.queries if query.stream == self._stream]
             self._answer(earlier)
             self._stream = work.frames[0].stream
-            if self._newest is not None:
+            if self._session.state.frames_read:
                 self._begin_stream("the image stamps jumped back, or too long a gap lay between two of them")
             work = Work(queries=[query for query in work.queries if query not in earlier], frames=work.frames)
         if not work.frames:
@@ -217,14 +202,9 @@ class Inference:
         lap = Lap()
         with contextlib.closing(events):
             for event in events:
-                if isinstance(event, FrameDecision):
-                    self.latency.add("frame", lap())
-                    self._decided(frames[event.stamp], event)
-                elif isinstance(event, PartialReply):
-                    self.latency.add("token", lap())
-                    self._grew(event)
-                else:
-                    self._finished(event)
+                if not isinstance(event, Utterance):
+                    self.latency.add("frame" if isinstance(event, FrameDecision) else "token", lap())
+                self._publish(event, frames)
                 for command in self._inbox.commands():
                     command()
                 if self._restart or self._closing:
@@ -233,61 +213,30 @@ class Inference:
         if self._restart:
             self._begin_stream(self._restart)
 
-    def _decided(self, frame: Frame, decision: FrameDecision) -> None:
-        self.frames_used += 1
-        self._newest = (frame, decision.speak_probability)
-        self._inbox.replying = decision.speaks
-        self._outputs.frame_read(frame, decision)
-
-    def _reply_to(self, event: PartialReply | Utterance) -> Reply:
-        """The reply that this event belongs to, opened with its first event."""
-        if self._reply is None:
-            frame, probability = self._newest or (None, 0.0)
-            query = self._asked.get(event.query_id) if event.query is not None else None
-            header = frame.message.header if frame else None
-            self._reply = Reply(query, header, probability, event.stamp)
-            self._inbox.replying = True
-        return self._reply
-
-    def _grew(self, event: PartialReply) -> None:
-        reply = self._reply_to(event)
-        listener = self._outputs.wants_partial()
-        if reply.silenced or not (listener or reply.is_followed):
-            return  # nobody listens: the text is not even decoded
-        text = event.text
-        if reply.query is None and self._manners.may_become_repeat(text, reply.stamp):
+    def _publish(self, event: Event, frames: dict[float, Frame]) -> None:
+        if isinstance(event, FrameDecision):
+            frame = frames[event.stamp]
+            self.frames_used += 1
+            self._speaker.saw(frame.message.header, event.speak_probability)
+            self._outputs.frame_read(frame, event)
+            self._inbox.replying = event.speaks
             return
-        speech = self._speech(reply, text, final=False)
-        if listener:
-            self._outputs.partial(speech)
-        if reply.is_followed:
-            reply.query.on_partial(speech)
-
-    def _finished(self, event: Utterance) -> None:
-        reply = self._reply_to(event)
-        self._reply, self._inbox.replying = None, False
-        if reply.query is None:
-            unwanted = reply.silenced or not event.text or self._manners.is_repeat(event.text, reply.stamp)
-            if unwanted and not reply.begun:
-                self.suppressed += 1
-                return
-        self._manners.said(event.text, reply.stamp, asked=reply.query is not None)
-        speech = self._speech(reply, event.text, final=True, truncated=event.truncated)
-        self._outputs.utterance(speech)
-        if reply.query is not None:
-            self._asked.pop(reply.query.key, None)
-            reply.query.resolve(speech)
-
-    def _speech(self, reply: Reply, text: str, *, final: bool, truncated: bool = False) -> Speech:
-        if not reply.begun:
-            self._utterances += 1
-            reply.id = self._utterances
-        return reply.say(text, final=final, truncated=truncated)
+        query = None if event.query is None else self._asked.get(event.query_id)
+        if isinstance(event, PartialReply):
+            self._inbox.replying = True
+            self._speaker.grew(event, query)
+            return
+        self._inbox.replying = False
+        speech = self._speaker.finished(event, query)
+        if query is not None:
+            del self._asked[query.key]
+            query.resolve(speech)
 
     # Commands.
 
     def _cancel(self, query: Query, reason: str) -> None:
-        if self._reply is not None and self._reply.query is query:
+        reply = self._speaker.reply
+        if reply is not None and reply.query is query:
             self._session.stop_reply()
         elif self._asked.pop(query.key, None) is not None:
             self._session.withdraw(query.key)
@@ -300,18 +249,21 @@ class Inference:
         except ValueError as error:
             self._outputs.failed(f"stream.max_new_tokens stays {self._session.max_new_tokens}: {error}.")
         self._manners.rules = speech
-        if speech.muted and self._reply is not None and self._reply.query is None:
-            self._reply.silenced = True
-            self._session.stop_reply()
+        reply = self._speaker.reply
+        if speech.muted and reply is not None and reply.query is None:
+            self._silence(reply)
 
     def _fall_silent(self, reason: str) -> None:
         for query in self._inbox.withdraw_all():
             query.fail(reason)
         for query in list(self._asked.values()):
             self._cancel(query, reason)
-        if self._reply is not None:
-            self._reply.silenced = True
-            self._session.stop_reply()
+        if self._speaker.reply is not None:
+            self._silence(self._speaker.reply)
+
+    def _silence(self, reply: Reply) -> None:
+        reply.silenced = True
+        self._session.stop_reply()
 
     def _forget(self, reason: str) -> None:
         self._restart = reason  # done once the generator of what is being read has been left
@@ -323,22 +275,20 @@ class Inference:
 
     def _begin_stream(self, reason: str) -> None:
         """Forget everything that was seen and said."""
-        if self._reply is not None and self._reply.begun:
-            self._outputs.utterance(self._reply.break_off())  # whoever follows it learns that it ends here
-        self._reply, self._inbox.replying = None, False
+        self._speaker.forget()
+        self._inbox.replying = False
         self._session.reset()
         for query in self._asked.values():
             query.fail(f"The stream was reset before the answer: {reason}.")
         self._asked.clear()
-        self._manners.forget()
-        self._newest = None
         self._restart = ""
         self._outputs.stream_began(reason)
 
     def _recover(self, error: Exception, work: Work) -> None:
         """Say what went wrong; the stream's state cannot be trusted any more, so a new one begins."""
-        sentence = failure(error)
-        for query in work.queries:
+        sentence = failure("decoder", error)
+        for query in [*work.queries, *self._asked.values()]:
             query.fail(sentence)
+        self._asked.clear()
         self._outputs.failed(sentence)
-        self._restart = "the model failed"
+        self._restart = "the decoder failed"

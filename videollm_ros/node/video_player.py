@@ -19,9 +19,10 @@ import numpy as np
 import rclpy
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty
@@ -29,6 +30,9 @@ from std_msgs.msg import Empty
 from .footage import FootageError, MediaFrame, open_footage
 from .live_parameters import LiveParameters
 from .parameters import parameter
+from .spinning import spin_until_signalled
+
+SETTLED = 0.6  # seconds for which somebody must have listened: a subscriber may yet follow the reliability offered
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class VideoPlayer(Node):
         self._images = self.create_publisher(message_type, "image", QoSProfile(depth=10, reliability=reliability))
         once = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._ended = self.create_publisher(Empty, "~/ended", once)
+        self.ending = threading.Event()  # set when the process is to end
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._play, name="playback")
         self._thread.start()
@@ -77,25 +82,27 @@ class VideoPlayer(Node):
 
     def _play(self) -> None:
         try:
-            while self._settings.wait_for_subscriber and not self._images.get_subscription_count():
+            listened = 0.0 if self._settings.wait_for_subscriber else SETTLED
+            while listened < SETTLED:
                 if self._stop.wait(0.05):
                     return
+                listened = listened + 0.05 if self._images.get_subscription_count() else 0.0
             self._publish_all()
         except FootageError as error:
             self.get_logger().error(str(error))
-        if self._stop.is_set() or not self.context.ok():
+        if self._stop.is_set():
             return
         self._ended.publish(Empty())
         self.get_logger().info(f"The end of {self._settings.source}.")
         if self._settings.exit_at_end:
             self._images.wait_for_all_acked(Duration(seconds=1))
             self._ended.wait_for_all_acked(Duration(seconds=1))
-            rclpy.try_shutdown()
+            self.ending.set()
 
     def _publish_all(self) -> None:
         start, started = self.get_clock().now(), time.monotonic()
         for frame, media_time in self._endlessly() if self._settings.loop else self._once():
-            if self._stop.wait(max(0.0, started + media_time - time.monotonic())) or not self.context.ok():
+            if self._stop.wait(max(0.0, started + media_time - time.monotonic())):
                 return
             self._images.publish(self._message(frame.rgb, start + Duration(seconds=media_time)))
 
@@ -130,23 +137,18 @@ class VideoPlayer(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Play until the end or an interrupt. Returns the exit code: 1 when the source cannot be played."""
-    rclpy.init(args=args)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = VideoPlayer()
     except (FootageError, ParameterException, ValueError) as error:
         print(f"video_player: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
-    try:
-        # Not rclpy.spin: without a timer that wakes it, it now and then misses the signal and waits for ever.
-        while rclpy.ok():
-            rclpy.spin_once(node, timeout_sec=0.2)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the ordinary way to end a node
-    finally:
-        node.close()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spin_until_signalled(executor, node.close, node.ending)
+    node.destroy_node()
+    rclpy.try_shutdown()
     return 0
 
 
