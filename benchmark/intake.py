@@ -124,8 +124,9 @@ def measure(checkpoint: str, width: int, height: int, transport: str, seconds: f
         "model.device:=cpu",
         "autostart:=false",
         f"image_transport:={transport}",
-        "stream.threshold:=1.0",  # never silent: the model replies all the time
+        "stream.threshold:=1.0",  # never silent: every frame is replied to
         "stream.max_new_tokens:=800",
+        "stream.fps:=10.0",  # more than it can reply to: it is never idle
         "speech.repeat_window:=0.0",
     ]
     rclpy.init(args=["--ros-args", *(word for parameter in parameters for word in ("-p", parameter))])
