@@ -78,6 +78,17 @@ def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run
     assert not torch.equal(seen.connector[0].weight, final.connector[0].weight)
 
 
+def test_the_event_lesson_teaches_the_decoder_and_leaves_no_trace_in_the_model(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    plain = LiveModel.from_pretrained(Path(run["output"]) / "model", device="cpu")
+    run["output"] += "-lesson"
+    run["stages"][0]["event_lesson"] = True
+    run["stages"][0]["data"]["simulator"]["memory"] = [2, 4]
+    taught = LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
+    assert plain.state_dict().keys() == taught.state_dict().keys()
+    assert losses(Path(run["output"]) / "1-dialogue", 6)
+
+
 @pytest.fixture
 def golden_run(run, tmp_path):
     """LoRA and the connector on the golden model, from dialogues and features on disk."""

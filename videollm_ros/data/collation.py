@@ -15,16 +15,20 @@ from videollm_ros.live.template import IGNORED
 
 @dataclass(frozen=True)
 class Sample:
-    """One dialogue as the model reads it: ids and labels [L], and its features [T, n, d] or frames [T, 3, R, R]."""
+    """One dialogue as the model reads it: ids and labels [L], and its features [T, n, d] or frames [T, 3, R, R].
+
+    `events` [T, k], where known: what each frame decides, as k class numbers, or -100.
+    """
 
     input_ids: list[int]
     labels: list[int]
     features: Tensor | None = None
     frames: Tensor | None = None
+    events: Tensor | None = None
 
 
 class Collator:
-    """Makes what `LiveModel.forward` takes: input_ids, labels, attention_mask [B, L], and features or frames."""
+    """Makes input_ids, labels and attention_mask [B, L], and the dialogues' features, frames and events in a row."""
 
     def __init__(self, pad_token_id: int) -> None:
         """`pad_token_id` is any id of the embedding table; nothing attends to it."""
@@ -37,7 +41,7 @@ class Collator:
             "labels": _pad_left([sample.labels for sample in samples], longest, IGNORED),
             "attention_mask": _pad_left([[1] * len(sample.input_ids) for sample in samples], longest, 0),
         }
-        for name in ("features", "frames"):
+        for name in ("features", "frames", "events"):
             values = [getattr(sample, name) for sample in samples]
             if all(value is not None for value in values):
                 batch[name] = torch.cat(values)

@@ -133,8 +133,12 @@ class StageConfig:
     learn: LearnConfig = field(default_factory=LearnConfig)
     stream_loss_weight: float = 1.0
     gradient_checkpointing: bool = False
+    event_lesson: bool = False
+    """With the simulator: what a frame decides is learned on the frame as well, by heads that are thrown away."""
 
     def __post_init__(self) -> None:
+        if self.event_lesson and self.data.simulator is None:
+            raise ConfigError(f"stage {self.name}: event_lesson needs data.simulator, which knows the events")
         if self.task not in ("dialogue", "scene"):
             raise ConfigError(f'stage {self.name}: task is "dialogue" or "scene", not {self.task!r}')
 

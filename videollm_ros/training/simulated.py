@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,12 +13,16 @@ from tqdm import tqdm
 
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.live import LiveModel
+from videollm_ros.live.template import IGNORED
 from videollm_ros.live.vision import letterbox
 from videollm_ros.sim import Tabletop, record
+from videollm_ros.sim.dialogue import replies
+from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 from videollm_ros.training.config import SimulatorConfig
 from videollm_ros.training.samples import Source
 
 _ENCODED_AT_ONCE = 128
+EVENT_CLASSES = (len(KINDS), len(COLOURS), len(SHAPES))
 
 
 def simulated_sources(
@@ -64,11 +69,24 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     start, stop = line["frames"]
     forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
     dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {stream}")
-    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, start + forgotten, stop), forgotten)
+    first = start + forgotten
+    events = event_labels(tabletop, fps)[first:stop]
+    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events)
+
+
+def event_labels(tabletop: Tabletop, fps: float) -> Tensor:
+    """Kind, colour and shape of the event that each frame decides, as class numbers [T, 3]; -100 for none."""
+    labels = torch.full((tabletop.num_frames(fps), 3), IGNORED)
+    for reply in replies(tabletop, fps):
+        if reply.event is not None:
+            kind, colour, shape = reply.event.meaning
+            classes = KINDS.index(kind), list(COLOURS).index(colour), SHAPES.index(shape)
+            labels[reply.frame] = torch.tensor(classes)
+    return labels
 
 
 @torch.inference_mode()
 def _encoded(source: Source, model: LiveModel) -> Source:
     chunks = source.read(source.dialogue).split(_ENCODED_AT_ONCE)
     features = torch.cat([model.encode(chunk).half().cpu() for chunk in chunks])
-    return Source(source.dialogue, lambda _: features, source.forgotten)
+    return replace(source, read=lambda _: features)
