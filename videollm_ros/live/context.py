@@ -42,6 +42,11 @@ class StreamContext:
         self._model, self._template = model, model.template
         self._decoder = make_decoder(model.llm, limits, self._step_lengths())
         self.cache = self._decoder.cache
+        turns = (Turn.STREAM, Turn.ASSISTANT)
+        self._recurring = {
+            tuple(ids) for ids in [*map(self._template.before_frame, turns), self._template.before_reply()]
+        }
+        self._embedded: dict[tuple[int, ...], Tensor] = {}
         self._turn = Turn.SYSTEM
         self._unfed: list[int] = []  # the newest token of a reply
         self.undecided = 0
@@ -154,7 +159,15 @@ class StreamContext:
 
     @torch.inference_mode()
     def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
-        return self._model.embed_ids(torch.tensor(token_ids, dtype=torch.long, device=self._model.device))
+        """[L, d]. The few sequences that stand between turns are embedded once."""
+        key = tuple(token_ids)
+        embeds = self._embedded.get(key)
+        if embeds is None:
+            ids = torch.tensor(token_ids, dtype=torch.long, device=self._model.device)
+            embeds = self._model.embed_ids(ids)
+            if key in self._recurring:
+                self._embedded[key] = embeds
+        return embeds
 
     def _step_lengths(self) -> set[int]:
         """Tokens of the steps that recur: a word of a reply, a frame after silence, a frame after a reply."""

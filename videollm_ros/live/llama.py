@@ -9,6 +9,7 @@ weights, are laid side by side in memory so that one matrix product serves them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,18 +21,38 @@ from videollm_ros.live.cache import StreamCache
 FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 
 
+class _Linear(NamedTuple):
+    """A linear map; called through its function, since a module's call costs as much as a small product."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.weight, self.bias)
+
+
+class _Norm(NamedTuple):
+    """An RMS norm as one kernel."""
+
+    weight: Tensor
+    epsilon: float
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        return torch.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
+
+
 @dataclass(frozen=True)
 class _Layer:
-    """One decoder layer; linear maps are modules, so that quantised ones serve as well."""
+    """One decoder layer."""
 
-    input_norm: nn.Module
-    qkv: tuple[nn.Module, ...]
-    query_key_norms: tuple[nn.Module, nn.Module] | None
-    output: nn.Module
-    post_norm: nn.Module
-    gate_up: tuple[nn.Module, ...]
+    input_norm: _Norm
+    qkv: tuple[_Linear, ...]
+    query_key_norms: tuple[_Norm, _Norm] | None
+    output: _Linear
+    post_norm: _Norm
+    gate_up: tuple[_Linear, ...]
     activation: nn.Module
-    down: nn.Module
+    down: _Linear
 
 
 class LlamaLayers:
@@ -39,8 +60,8 @@ class LlamaLayers:
 
     def __init__(self, llm: PreTrainedModel, max_positions: int) -> None:
         config = llm.config
-        self._norm = llm.model.norm
-        self._head = llm.lm_head
+        self._norm = _norm(llm.model.norm)
+        self._head = _linear(llm.lm_head)
         self._num_heads = config.num_attention_heads
         self._num_kv_heads = config.num_key_value_heads
         self._layers = [_gather(layer) for layer in llm.model.layers]
@@ -111,32 +132,29 @@ def _gather(layer: nn.Module) -> _Layer:
         input_norm=_norm(layer.input_layernorm),
         qkv=_side_by_side(attention.q_proj, attention.k_proj, attention.v_proj),
         query_key_norms=norms and (_norm(norms[0]), _norm(norms[1])),
-        output=attention.o_proj,
+        output=_linear(attention.o_proj),
         post_norm=_norm(layer.post_attention_layernorm),
         gate_up=_side_by_side(mlp.gate_proj, mlp.up_proj),
         activation=mlp.act_fn,
-        down=mlp.down_proj,
+        down=_linear(mlp.down_proj),
     )
 
 
-def _apply(linears: tuple[nn.Module, ...], hidden: Tensor) -> Tensor:
-    outputs = [linear(hidden) for linear in linears]
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+def _apply(linears: tuple[_Linear, ...], hidden: Tensor) -> Tensor:
+    if len(linears) == 1:
+        return linears[0](hidden)
+    return torch.cat([linear(hidden) for linear in linears], dim=-1)
 
 
-def _side_by_side(*linears: nn.Linear) -> tuple[nn.Module, ...]:
+def _side_by_side(*linears: nn.Linear) -> tuple[_Linear, ...]:
     """One linear map for several of the same input. The given modules keep working on views of the same memory."""
     if not all(type(linear.weight.data) is Tensor for linear in linears):
-        return linears  # quantised weights cannot be joined
-    together = getattr(linears[0], "_together", None)
-    if together is not None and together.weight.data_ptr() == linears[0].weight.data_ptr():
-        return (together,)  # joined by an earlier session of the same model
+        return tuple(_linear(linear) for linear in linears)  # quantised weights cannot be joined
+    joined = getattr(linears[0], "_joined", None)
+    if joined is not None and joined.weight.data_ptr() == linears[0].weight.data_ptr():
+        return (joined,)  # by an earlier session of the same model
     weight = torch.cat([linear.weight.data for linear in linears])
     bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
-    together = nn.Linear(weight.shape[1], len(weight), bias is not None, device="meta")
-    together.weight = nn.Parameter(weight, requires_grad=False)
-    if bias is not None:
-        together.bias = nn.Parameter(bias, requires_grad=False)
     start = 0
     for linear in linears:
         stop = start + linear.out_features
@@ -144,13 +162,13 @@ def _side_by_side(*linears: nn.Linear) -> tuple[nn.Module, ...]:
         if bias is not None:
             linear.bias.data = bias[start:stop]
         start = stop
-    # Kept where the next session finds it, but not as a child: it is no weight of the checkpoint.
-    object.__setattr__(linears[0], "_together", together)
-    return (together,)
+    linears[0]._joined = _Linear(weight, bias)  # a tuple, so no weight of the checkpoint
+    return (linears[0]._joined,)
 
 
-def _norm(module: nn.Module) -> nn.Module:
-    """The same RMS norm as one kernel."""
-    norm = nn.RMSNorm(len(module.weight), eps=module.variance_epsilon, device="meta")
-    norm.weight = module.weight
-    return norm
+def _linear(module: nn.Linear) -> _Linear:
+    return _Linear(module.weight, module.bias)
+
+
+def _norm(module: nn.Module) -> _Norm:
+    return _Norm(module.weight, module.variance_epsilon)

@@ -24,9 +24,7 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
     try:
         from torchao import quantization as torchao
     except ImportError as error:
-        raise ValueError(
-            f"quantization {quantization} needs torchao: pip install torchao"
-        ) from error
+        raise ValueError(f"quantization {quantization} needs torchao: pip install torchao") from error
     make_config = {
         "int8": torchao.Int8WeightOnlyConfig,
         "int4": torchao.Int4WeightOnlyConfig,

@@ -95,6 +95,10 @@ class DialogueTemplate:
         self.interval_ids: list[int] = interval
         self.silence_token_id: int = interval[0] if interval else self.eos_token_id
         self.close_stream_token_id: int = self._ids(_CLOSE_STREAM + _REPLY)[0]
+        # What is fed again and again is tokenised once.
+        self._before_frame = {turn: self._opening(turn, Turn.STREAM) for turn in Turn if turn is not Turn.STREAM}
+        self._before_frame[Turn.STREAM] = self.interval_ids
+        self._before_reply = self._ids(_BETWEEN[Turn.STREAM, Turn.ASSISTANT].rstrip(" "))
         openings = zip(self.before_frame(Turn.SYSTEM), self.before_answer(Turn.SYSTEM, "?"), strict=False)
         self.num_system_tokens: int = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], openings))
 
@@ -138,13 +142,11 @@ class DialogueTemplate:
 
     def before_frame(self, turn: Turn) -> list[int]:
         """Ids between what was read last and a frame's tokens (the interval, or whatever opens a stream turn)."""
-        if turn is Turn.STREAM:
-            return self.interval_ids
-        return self._opening(turn, Turn.STREAM)
+        return self._before_frame[turn]
 
     def before_reply(self) -> list[int]:
         """Ids that close the stream and let the assistant speak unasked."""
-        return self._ids((_BETWEEN[Turn.STREAM, Turn.ASSISTANT]).rstrip(" "))
+        return self._before_reply
 
     def before_answer(self, turn: Turn, query: str) -> list[int]:
         """Ids of a user's query and of the opening of the answer.
