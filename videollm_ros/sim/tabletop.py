@@ -39,7 +39,11 @@ class Tabletop:
     @cached_property
     def questions(self) -> list[Question]:
         """Questions at whole seconds in which nothing happens, in order of time."""
-        return write_questions(self._script, self.seed)
+        return self.draw_questions(self.seed)
+
+    def draw_questions(self, seed: int) -> list[Question]:
+        """What a user might ask as well: the questions of another draw, in order of time."""
+        return write_questions(self._script, seed)
 
     def state(self, time: float) -> State:
         """What is to be seen at `time` [s], by the events decided until then."""

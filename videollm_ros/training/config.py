@@ -79,6 +79,8 @@ class SimulatorConfig:
     """About every second stream lasts up to twice as long, and only its last frames are in the context: this many
     seconds at least and at most. What was said before stays, as in a session's bounded context after a while."""
 
+    question_sets: int = 1
+    """Questions of up to this many draws are asked in a stream, so that they stand more densely than in a test."""
     same_colour_events: int = 0
     """Only streams with at least this many events of an item whose colour another visible item has: those in which a
     colour alone does not say which item is meant."""

@@ -15,13 +15,15 @@ from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import IGNORED
 from videollm_ros.live.vision import letterbox
-from videollm_ros.sim import Tabletop, record
+from videollm_ros.sim import Question, Tabletop, record
 from videollm_ros.sim.dialogue import replies
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 from videollm_ros.training.config import SimulatorConfig
 from videollm_ros.training.samples import Source
 
 _ENCODED_AT_ONCE = 128
+_TRAINING_SEEDS = 9000  # evaluation takes the ones from here on
+_QUESTION_STRIDE = 1777
 EVENT_CLASSES = (len(KINDS), len(COLOURS), len(SHAPES))
 
 
@@ -65,6 +67,8 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     shortened = config.memory is not None and rng.random() < 0.5
     seconds = config.seconds * rng.uniform(1, 2) if shortened else config.seconds
     tabletop = Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
+    if config.question_sets > 1:
+        ask_more(tabletop, rng.randint(1, config.question_sets))
     line = record(tabletop, fps)
     start, stop = line["frames"]
     forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
@@ -72,6 +76,24 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     first = start + forgotten
     events = event_labels(tabletop, fps)[first:stop]
     return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events)
+
+
+def ask_more(tabletop: Tabletop, num_sets: int) -> None:
+    """Add questions of other draws between the stream's own, where their form is that of the stream's style."""
+    asked = {question.time: question for question in tabletop.questions}
+    own = list(asked.values())
+    for number in range(1, num_sets):
+        drawn = tabletop.draw_questions((tabletop.seed + number * _QUESTION_STRIDE) % _TRAINING_SEEDS)
+        for question in drawn:
+            fits = _in_full(drawn, question.time) == _in_full(own, question.time)
+            if question.style is None and question.time not in asked and fits:
+                asked[question.time] = question
+    tabletop.questions = [asked[time] for time in sorted(asked)]
+
+
+def _in_full(questions: list[Question], time: float) -> bool:
+    """Whether answers at `time` [s] are full sentences: a request sets the style of what comes after it."""
+    return any(question.style == "full" and question.time < time for question in questions)
 
 
 def event_labels(tabletop: Tabletop, fps: float) -> Tensor:
