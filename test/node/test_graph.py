@@ -431,6 +431,29 @@ def test_deactivated_it_sees_and_answers_nothing_and_cleaned_up_it_comes_back(go
     assert golden.call(Ask, "ask", query="What is it now?").success
 
 
+VANISHING = """
+import rclpy
+from videollm_ros.srv import Ask
+rclpy.init()
+node = rclpy.create_node("vanishing")
+client = node.create_client(Ask, "/talkative/assistant/ask")
+client.wait_for_service()
+rclpy.spin_until_future_complete(node, client.call_async(Ask.Request(query="Who waits?", query_id="vanished")))
+"""
+
+
+def test_an_asker_that_vanishes_harms_nobody(talkative, scenes):
+    assert talkative.set("stream.max_new_tokens", 900).successful
+    asker = subprocess.Popen([sys.executable, "-c", VANISHING])
+    assert talkative.wait_for(lambda: any(p.query_id == "vanished" for p in talkative.partials))
+    asker.kill()
+    asker.wait()
+    assert talkative.wait_for(lambda: any(u.query_id == "vanished" for u in talkative.utterances))
+    assert talkative.set("stream.max_new_tokens", 50).successful
+    assert talkative.call(Ask, "ask", query="What is it now?").success
+    talkative.read(jpeg(scenes[0]))
+
+
 def test_interrupted_in_the_middle_of_an_answer_it_tells_who_asked_and_ends_cleanly(talkative, assistants, logs):
     assert talkative.set("stream.max_new_tokens", 900).successful
     began = threading.Event()

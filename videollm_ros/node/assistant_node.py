@@ -33,7 +33,7 @@ from videollm_ros.msg import AssistantUtterance, SpeakProbability
 
 from .camera import Camera
 from .diagnostics import CameraDiagnostics, LastError, diagnostic_array, model_status, speech_status
-from .images import to_rgb
+from .images import colour_converter, to_rgb
 from .inbox import Frame, Inbox
 from .inference import Inference
 from .live_parameters import LiveParameters
@@ -146,6 +146,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if not wanted.checkpoint:
             raise ValueError("model.checkpoint is empty: set it to a hub id or a folder, or load a file of config/.")
         self.get_logger().info(f"Loading {wanted.checkpoint} ...")
+        colour_converter()  # now, and not at the first image
         started = time.monotonic()
         model = LiveModel.from_pretrained(
             wanted.checkpoint,

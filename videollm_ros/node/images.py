@@ -12,7 +12,9 @@ mono16 is scaled from 0..65535 to 0..255: a camera that fills only the low 12 bi
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -67,9 +69,9 @@ def to_rgb(message: Any) -> np.ndarray:
         pixels, encoding = _pixels(message)
         if encoding == "nv12":  # rosbags-image expects its planes in another shape
             return cv2.cvtColor(pixels, cv2.COLOR_YUV2RGB_NV12)
-        return _colour_converter()(pixels, encoding)
+        return colour_converter()(pixels, encoding)
     except cv2.error as error:
-        raise ImageError(f"OpenCV cannot convert {_describe(message)}: {error.err or error}.") from error
+        raise ImageError(f"OpenCV cannot convert {_describe(message)}: {error.err}.") from error
 
 
 def _decode(message: Any) -> np.ndarray:
@@ -121,28 +123,51 @@ def _describe(message: Any) -> str:
 
 
 @functools.cache
-def _colour_converter() -> Callable[[np.ndarray, str], np.ndarray]:
-    """The installed library that turns pixels of an encoding into RGB: cv_bridge, or else rosbags-image.
+def colour_converter() -> Callable[[np.ndarray, str], np.ndarray]:
+    """The library that turns pixels of an encoding into RGB: cv_bridge where it works, or else rosbags-image.
 
-    cv_bridge is compiled against one major version of NumPy and fails, when it is first used, under another; so it is
-    tried on one pixel before it is trusted.
+    Looked for once, which takes a moment where cv_bridge is installed.
     """
-    try:
-        from cv_bridge import CvBridge
+    if not _cv_bridge_works():
+        try:
+            from rosbags.image import image_to_cvimage
+        except ImportError as error:
+            raise ImportError(
+                "Images are read with cv_bridge, which is not installed or was compiled for another NumPy, or with "
+                "rosbags-image: pip install rosbags-image."
+            ) from error
+        return lambda pixels, encoding: image_to_cvimage(_tight(pixels, encoding), "rgb8")
 
-        bridge = CvBridge()
+    from cv_bridge import CvBridge, CvBridgeError
 
-        def convert(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    bridge = CvBridge()
+
+    def convert(pixels: np.ndarray, encoding: str) -> np.ndarray:
+        try:
             return bridge.imgmsg_to_cv2(_tight(pixels, encoding), "rgb8")
-
-        convert(np.zeros((1, 1, 3), np.uint8), "bgr8")
-    except (ImportError, AttributeError):
-        from rosbags.image import image_to_cvimage
-
-        def convert(pixels: np.ndarray, encoding: str) -> np.ndarray:
-            return image_to_cvimage(_tight(pixels, encoding), "rgb8")
+        except CvBridgeError as error:
+            raise ImageError(f"cv_bridge cannot convert {encoding}: {error}.") from error
 
     return convert
+
+
+_TRIAL = """
+from types import SimpleNamespace
+from cv_bridge import CvBridge
+pixel = SimpleNamespace(height=1, width=1, encoding="bgr8", is_bigendian=0, step=3, data=bytes(3))
+CvBridge().imgmsg_to_cv2(pixel, "rgb8")
+"""
+
+
+def _cv_bridge_works() -> bool:
+    """Whether cv_bridge is installed and fits the installed NumPy.
+
+    Tried in a process of its own: where it was compiled for another major version of NumPy, the first conversion is a
+    segmentation fault.
+    """
+    if importlib.util.find_spec("cv_bridge") is None:
+        return False
+    return subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False).returncode == 0
 
 
 def _tight(pixels: np.ndarray, encoding: str) -> SimpleNamespace:
