@@ -78,11 +78,11 @@ def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run
     assert not torch.equal(seen.connector[0].weight, final.connector[0].weight)
 
 
-def test_the_event_lesson_teaches_the_decoder_and_leaves_no_trace_in_the_model(run, write_config):
+def test_lessons_teach_the_decoder_and_leave_no_trace_in_the_model(run, write_config):
     train(TrainConfig.load(write_config(run)))
     plain = LiveModel.from_pretrained(Path(run["output"]) / "model", device="cpu")
     run["output"] += "-lesson"
-    run["stages"][0]["event_lesson"] = True
+    run["stages"][0].update(event_lesson=True, state_lesson=True)
     run["stages"][0]["data"]["simulator"]["memory"] = [2, 4]
     taught = LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
     assert plain.state_dict().keys() == taught.state_dict().keys()

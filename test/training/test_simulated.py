@@ -11,7 +11,7 @@ from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 from videollm_ros.training.config import ScratchConfig, SimulatorConfig
 from videollm_ros.training.scene import SceneFrames, scene_labels
 from videollm_ros.training.scratch import make_model
-from videollm_ros.training.simulated import event_labels, simulated_sources
+from videollm_ros.training.simulated import ask_more, event_labels, simulated_sources, state_labels
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,33 @@ def test_an_event_is_the_label_of_the_frame_that_decides_it():
     for event in tabletop.events:
         kind, colour, shape = labels[int(-(-event.time * 2 // 1))].tolist()
         assert (KINDS[kind], list(COLOURS)[colour], SHAPES[shape]) == event.meaning
+
+
+def test_a_frame_knows_what_happened_last_and_what_is_to_be_seen():
+    tabletop = Tabletop(3, 60.0)
+    labels = state_labels(tabletop, 2.0)
+    event = tabletop.events[-1]
+    kind, colour, shape, *items = labels[-1].tolist()
+    assert (KINDS[kind], list(COLOURS)[colour], SHAPES[shape]) == event.meaning
+    visible = {
+        1 + list(COLOURS).index(i.colour) * len(SHAPES) + SHAPES.index(i.shape) for i in tabletop.state(60).visible
+    }
+    assert set(items) - {0} == visible
+    before = labels[: int(tabletop.events[0].onset * 2)]
+    assert (before[:, :3] == IGNORED).all()
+    assert (labels[int(event.time * 2), 3:] == IGNORED).all()  # in the middle of the motion
+
+
+def test_more_questions_are_asked_than_the_streams_own_in_the_same_style():
+    for seed in range(20):
+        tabletop = Tabletop(seed, 60.0)
+        own = list(tabletop.questions)
+        ask_more(tabletop, 6)
+        assert len(tabletop.questions) > len(own)
+        assert set(own) <= set(tabletop.questions)
+        assert [question.style for question in tabletop.questions if question.style] == [
+            q.style for q in own if q.style
+        ]
 
 
 def test_with_memory_only_the_last_frames_are_given_and_all_words_stay(model):

@@ -17,7 +17,7 @@ from videollm_ros.live.template import IGNORED
 class Sample:
     """One dialogue as the model reads it: ids and labels [L], and its features [T, n, d] or frames [T, 3, R, R].
 
-    `events` [T, k], where known: what each frame decides, as k class numbers, or -100.
+    `events` and `states` [T, k], where known: labels of the frames, -100 where there is none.
     """
 
     input_ids: list[int]
@@ -25,10 +25,11 @@ class Sample:
     features: Tensor | None = None
     frames: Tensor | None = None
     events: Tensor | None = None
+    states: Tensor | None = None
 
 
 class Collator:
-    """Makes input_ids, labels and attention_mask [B, L], and the dialogues' features, frames and events in a row."""
+    """Makes input_ids, labels and attention_mask [B, L]; features, frames and frame labels of all dialogues follow."""
 
     def __init__(self, pad_token_id: int) -> None:
         """`pad_token_id` is any id of the embedding table; nothing attends to it."""
@@ -41,7 +42,7 @@ class Collator:
             "labels": _pad_left([sample.labels for sample in samples], longest, IGNORED),
             "attention_mask": _pad_left([[1] * len(sample.input_ids) for sample in samples], longest, 0),
         }
-        for name in ("features", "frames", "events"):
+        for name in ("features", "frames", "events", "states"):
             values = [getattr(sample, name) for sample in samples]
             if all(value is not None for value in values):
                 batch[name] = torch.cat(values)

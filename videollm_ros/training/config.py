@@ -137,10 +137,12 @@ class StageConfig:
     gradient_checkpointing: bool = False
     event_lesson: bool = False
     """With the simulator: what a frame decides is learned on the frame as well, by heads that are thrown away."""
+    state_lesson: bool = False
+    """The same for what happened last and for what is to be seen."""
 
     def __post_init__(self) -> None:
-        if self.event_lesson and self.data.simulator is None:
-            raise ConfigError(f"stage {self.name}: event_lesson needs data.simulator, which knows the events")
+        if (self.event_lesson or self.state_lesson) and self.data.simulator is None:
+            raise ConfigError(f"stage {self.name}: lessons need data.simulator, which knows what is to be seen")
         if self.task not in ("dialogue", "scene"):
             raise ConfigError(f'stage {self.name}: task is "dialogue" or "scene", not {self.task!r}')
 

@@ -27,12 +27,13 @@ from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig
 from videollm_ros.training.learnable import set_learnable
+from videollm_ros.training.lessons import EventLesson, StateLesson
 from videollm_ros.training.objective import StreamingObjective
 from videollm_ros.training.output import is_adapted, write_checkpoint
 from videollm_ros.training.samples import DialogueSamples, file_sources
 from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_scenes
 from videollm_ros.training.scratch import make_model
-from videollm_ros.training.simulated import EVENT_CLASSES, simulated_sources
+from videollm_ros.training.simulated import simulated_sources
 from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, load_learned
 
 FINAL_MODEL = "model"
@@ -153,7 +154,9 @@ def _objective(model: LiveModel, stage: StageConfig, config: TrainConfig) -> Sce
         return SceneObjective(model.vision)
     set_learnable(model, stage.learn, config.model.llm or config.model.checkpoint or "", stage.gradient_checkpointing)
     model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight)
-    return StreamingObjective(model, stage.stream_loss_weight, EVENT_CLASSES if stage.event_lesson else ())
+    event_lesson = EventLesson(model) if stage.event_lesson else None
+    state_lesson = StateLesson(model) if stage.state_lesson else None
+    return StreamingObjective(model, stage.stream_loss_weight, event_lesson, state_lesson)
 
 
 def _data(

@@ -30,13 +30,14 @@ _VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 class Source:
     """A dialogue, where its frames or features come from; `read` gives those that are not forgotten.
 
-    `events` [T, 3]: kind, colour and shape of what each of these frames decides, or -100.
+    `events` [T, 3] and `states` [T, 7]: the simulator's labels of these frames, for the lessons.
     """
 
     dialogue: Dialogue
     read: Callable[[Dialogue], Tensor]
     forgotten: int = 0
     events: Tensor | None = None
+    states: Tensor | None = None
 
 
 class DialogueSamples(Dataset):
@@ -58,7 +59,8 @@ class DialogueSamples(Dataset):
     def __getitem__(self, index: int) -> Sample:
         source = self._sources[index]
         input_ids, labels = self.encode(source, random.Random(f"{self._seed}:{index}"))
-        return Sample(input_ids, labels, **{self._name: source.read(source.dialogue)}, events=source.events)
+        seen = {self._name: source.read(source.dialogue)}
+        return Sample(input_ids, labels, **seen, events=source.events, states=source.states)
 
     def encode(self, source: Source, rng: random.Random) -> tuple[list[int], list[int]]:
         """Token ids and labels of a source."""

@@ -15,16 +15,15 @@ from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import IGNORED
 from videollm_ros.live.vision import letterbox
-from videollm_ros.sim import Question, Tabletop, record
+from videollm_ros.sim import Event, Item, Question, Tabletop, record
 from videollm_ros.sim.dialogue import replies
-from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
+from videollm_ros.sim.world import COLOURS, KINDS, PLACES, SHAPES
 from videollm_ros.training.config import SimulatorConfig
 from videollm_ros.training.samples import Source
 
 _ENCODED_AT_ONCE = 128
 _TRAINING_SEEDS = 9000  # evaluation takes the ones from here on
 _QUESTION_STRIDE = 1777
-EVENT_CLASSES = (len(KINDS), len(COLOURS), len(SHAPES))
 
 
 def simulated_sources(
@@ -74,8 +73,8 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
     dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {stream}")
     first = start + forgotten
-    events = event_labels(tabletop, fps)[first:stop]
-    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events)
+    events, states = event_labels(tabletop, fps)[first:stop], state_labels(tabletop, fps)[first:stop]
+    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events, states)
 
 
 def ask_more(tabletop: Tabletop, num_sets: int) -> None:
@@ -101,10 +100,34 @@ def event_labels(tabletop: Tabletop, fps: float) -> Tensor:
     labels = torch.full((tabletop.num_frames(fps), 3), IGNORED)
     for reply in replies(tabletop, fps):
         if reply.event is not None:
-            kind, colour, shape = reply.event.meaning
-            classes = KINDS.index(kind), list(COLOURS).index(colour), SHAPES.index(shape)
-            labels[reply.frame] = torch.tensor(classes)
+            labels[reply.frame] = torch.tensor(_event_classes(reply.event))
     return labels
+
+
+def state_labels(tabletop: Tabletop, fps: float) -> Tensor:
+    """What each frame should know [T, 7]: kind, colour and shape of the last event; the items at the three places and
+    in the gripper (0: none). -100 before the first event, and for items while something moves."""
+    rows = []
+    for index in range(tabletop.num_frames(fps)):
+        time = index / fps
+        past = [event for event in tabletop.events if event.time <= time]
+        last = _event_classes(past[-1]) if past else (IGNORED,) * 3
+        state = tabletop.state(time)
+        standing = dict(state.table)
+        items = [_item_class(item) for item in (*(standing.get(place) for place in PLACES), state.held)]
+        if any(event.onset < time < event.time for event in tabletop.events):
+            items = [IGNORED] * len(items)
+        rows.append([*last, *items])
+    return torch.tensor(rows)
+
+
+def _event_classes(event: Event) -> tuple[int, int, int]:
+    kind, colour, shape = event.meaning
+    return KINDS.index(kind), list(COLOURS).index(colour), SHAPES.index(shape)
+
+
+def _item_class(item: Item | None) -> int:
+    return 0 if item is None else 1 + list(COLOURS).index(item.colour) * len(SHAPES) + SHAPES.index(item.shape)
 
 
 @torch.inference_mode()
