@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,8 +40,14 @@ from videollm_ros.node.assistant_node import EXECUTOR_THREADS, SWITCH_INTERVAL, 
 
 RATE = 30.0  # Hz
 GOLDENS = Path(__file__).parents[1] / "test" / "goldens" / "live1plus"
-SIZES = [(640, 480), (1920, 1080)]
-TRANSPORTS = ["raw", "compressed"]
+PROFILE = Path(__file__).parents[1] / "config" / "fastdds_large_images.xml"
+RUNS = [  # width, height, transport, with PROFILE
+    (640, 480, "raw", False),
+    (640, 480, "compressed", False),
+    (1920, 1080, "raw", False),
+    (1920, 1080, "raw", True),
+    (1920, 1080, "compressed", False),
+]
 
 
 @dataclass
@@ -49,6 +56,7 @@ class Row:
 
     size: str
     transport: str
+    large_shared_memory: bool
     published: int
     received: int
     sampled: int
@@ -117,8 +125,11 @@ def cpu_seconds(thread_ids: set[int]) -> tuple[float, float]:
     return inside, outside
 
 
-def measure(checkpoint: str, width: int, height: int, transport: str, seconds: float) -> Row:
-    """One run: a fresh assistant, a fresh camera."""
+def measure(checkpoint: str, width: int, height: int, transport: str, profile: bool, seconds: float) -> Row:
+    """One run: a fresh assistant in this process, a fresh camera in another."""
+    if profile:  # both processes read it when they join the graph
+        os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(PROFILE)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     parameters = [
         f"model.checkpoint:={checkpoint}",
         "model.device:=cpu",
@@ -151,6 +162,7 @@ def measure(checkpoint: str, width: int, height: int, transport: str, seconds: f
     row = Row(
         size=f"{width}x{height}",
         transport=transport,
+        large_shared_memory=profile,
         published=count,
         received=len(callbacks),
         sampled=node._inbox.due,
@@ -175,7 +187,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="length of a run")
     parser.add_argument("--json", type=Path, help="where the figures are written")
     arguments = parser.parse_args()
-    sys.setswitchinterval(SWITCH_INTERVAL)
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     model = LiveModel.from_pretrained(
@@ -184,18 +195,18 @@ def main() -> None:
     model.llm.get_output_embeddings().weight.data[model.template.eos_token_id] = 0  # a reply never ends by itself
     with tempfile.TemporaryDirectory() as checkpoint:
         model.save_pretrained(checkpoint)
-        rows = [
-            measure(checkpoint, width, height, transport, arguments.seconds)
-            for width, height in SIZES
-            for transport in TRANSPORTS
-        ]
+        rows = []
+        for run in RUNS:
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                rows.append(pool.submit(measure, checkpoint, *run, arguments.seconds).result())
     print(
         "| image | published | received | sampled | used | callback p50 / p99 / max ms | delivery p50 / p99 ms | CPU |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
+        segment = ", large segment" if row.large_shared_memory else ""
         print(
-            f"| {row.size} {row.transport} | {row.published} | {row.received} | {row.sampled} | {row.used} | "
+            f"| {row.size} {row.transport}{segment} | {row.published} | {row.received} | {row.sampled} | {row.used} | "
             f"{row.callback_p50_ms:.2f} / {row.callback_p99_ms:.2f} / {row.callback_max_ms:.2f} | "
             f"{row.delivery_p50_ms:.1f} / {row.delivery_p99_ms:.1f} | "
             f"{row.intake_cpu_percent:.0f} % + model {row.model_cpu_percent:.0f} % |"
@@ -203,7 +214,7 @@ def main() -> None:
     if arguments.json:
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         result = {
-            "machine": describe_machine(torch.device("cpu")),
+            "machine": describe_machine(torch.device("cpu")) | {"load": os.getloadavg()[0]},
             "rate_hz": RATE,
             "rows": [asdict(row) for row in rows],
         }
