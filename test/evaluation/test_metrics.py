@@ -3,7 +3,6 @@
 """The paper's metrics against values recorded from the public implementation."""
 
 import json
-import math
 from pathlib import Path
 
 import pytest
@@ -42,15 +41,29 @@ def test_the_four_metrics_are_the_public_implementations(model, expected, featur
     assert metrics == pytest.approx(dialogue["metrics"][threshold], abs=1e-4)
 
 
-def test_a_turn_that_a_query_ends_has_no_time_to_speak(model, features):
-    conversation = [
-        {"role": "stream", "num_frames": 3, "learn": True},
-        {"role": "user", "content": "What is it now?"},
-        {"role": "assistant", "content": "It is a wooden door.", "learn": True},
+def told_late(num_next: int) -> list[dict]:
+    """A turn of two frames that its model does not speak on, and a turn after it."""
+    return [
+        {"role": "stream", "num_frames": 2, "learn": True},
+        {"role": "assistant", "content": "You see a steak knife.", "learn": True},
+        {"role": "stream", "num_frames": num_next, "learn": True},
+        {"role": "assistant", "content": "You see a white plate.", "learn": True},
     ]
-    metrics = stream_metrics(model, conversation, features[:3])
-    assert math.isnan(metrics["frame_diff"])
-    assert 0 <= metrics["fluency"] <= 1
+
+
+def test_a_late_turn_reads_on_at_most_one_frame_less_than_it_has(model, features):
+    """Nothing changes in frames 5 to 8: the model is silent in both turns. The last turn then counts no difference."""
+    assert stream_metrics(model, told_late(2), features[5:9])["frame_diff"] == pytest.approx(1 / 2)
+
+
+def test_a_turn_that_a_query_ends_is_judged_by_the_same_rule(model, features):
+    conversation = [
+        {"role": "stream", "num_frames": 2, "learn": True},
+        {"role": "user", "content": "What is it now?"},
+        {"role": "assistant", "content": "It is a steak knife.", "learn": True},
+        *told_late(2)[2:],
+    ]
+    assert stream_metrics(model, conversation, features[5:9])["frame_diff"] == pytest.approx(1 / 2)
 
 
 def test_another_number_of_frames_is_an_error(model, expected, features):

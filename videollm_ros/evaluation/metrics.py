@@ -21,8 +21,8 @@ def stream_metrics(
 ) -> dict[str, float]:
     """Read a dialogue once and compare the model's predictions with it, turn by turn, then averaged.
 
-    A turn that a user's query ends has no time of its own at which to speak: it does not count in frame_diff, and for
-    fluency it is right when the model is silent on all of its learned frames.
+    The metrics suppose that a turn ends because the model should speak. One that a user's query ends is judged by the
+    same rule, and a model that rightly stays silent in it counts as late: they tell little of dialogues with queries.
 
     Args:
         conversation: messages as `DialogueTemplate.encode` takes them.
@@ -79,14 +79,11 @@ class _Dialogue:
         positions = start + torch.nonzero(stream)[:, 0]
         speaks = self._speaks(self.logits[positions])
         first = int(torch.nonzero(speaks)[0]) if bool(speaks.any()) else None
-        if int(self.labels[positions[-1]]) == self.template.silence_token_id:
-            diff = 0 if first is None else num_stream - first
+        if first is not None:
+            diff = num_stream - 1 - first
         else:
-            if first is not None:
-                diff = num_stream - 1 - first
-            else:
-                diff = -self._frames_late(start, stop, int(positions[-1]), following)
-            result["frame_diff"] = float(abs(diff))
+            diff = -self._frames_late(start, stop, int(positions[-1]), following)
+        result["frame_diff"] = float(abs(diff))
         if num_text:
             valid = num_stream + num_right if diff == 0 else num_stream - diff if diff > 0 else num_stream - 1
             result["fluency"] = valid / (num_stream + num_text)

@@ -92,7 +92,8 @@ def _run(
     score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
     metrics = {}
     if teacher_forced:
-        metrics = stream_metrics(model, record(tabletop, fps)["conversation"], features)
+        # Without questions: the metrics suppose that every turn ends when something happens, not when somebody asks.
+        metrics = stream_metrics(model, record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)
 
 
