@@ -354,7 +354,8 @@ def test_the_diagnostics_say_how_camera_model_and_speech_are_doing(golden, scene
     golden.read(raw(scenes[0]))
     assert golden.wait_for(lambda: {"camera", "model", "speech"} <= set(golden.statuses))
     camera, model, speech = (values_of(golden, name) for name in ("camera", "model", "speech"))
-    assert camera["topic"] == "/golden/image" and float(camera["frames used"]) > 0
+    assert camera["topic"] == "/golden/image" and int(camera["frames used"]) > 0
+    assert float(camera["lag behind the newest image (s)"]) < 1
     assert model["state"] == "active" and int(model["memory: process (MiB)"]) > 50
     assert model["context (tokens)"].endswith("of 2048")
     assert speech["muted"] == "false"

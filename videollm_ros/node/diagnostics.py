@@ -81,6 +81,7 @@ class CameraDiagnostics:
                 "frames used": inference.frames_used,
                 "frames dropped": inbox.dropped,
                 "frames waiting": inbox.waiting,
+                "lag behind the newest image (s)": f"{max(0.0, inbox.newest - inference.newest):.2f}",
                 "images refused": inference.image_errors,
             },
         )
@@ -103,7 +104,8 @@ def model_status(state: str, checkpoint: str, error: LastError, inference: Infer
             "context: oldest frame (stamp)": context.oldest_frame_stamp,
         }
         for stage, (mean, worst) in sorted(inference.latency.take().items()):
-            values[f"latency: {stage} (ms)"] = f"{1e3 * mean:.1f} mean, {1e3 * worst:.1f} max"
+            values[f"latency: {stage}, mean (ms)"] = f"{1e3 * mean:.1f}"
+            values[f"latency: {stage}, max (ms)"] = f"{1e3 * worst:.1f}"
     values["memory: process (MiB)"] = _resident_bytes() >> 20
     if torch.cuda.is_available():
         values["memory: GPU (MiB)"] = torch.cuda.memory_allocated() >> 20

@@ -107,7 +107,7 @@ class Inbox:
         self._commands: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._stream = 0  # number of the newest stream; 0 before the first image
-        self._newest = 0.0  # stamp of the newest image, due or not
+        self.newest = 0.0  # stamp of the newest image, due or not
         self.encode: Callable[[Frame], None] = lambda frame: None
         self.replying = False  # set by the inference thread while it decodes a reply
         self.due = 0  # frames so far
@@ -126,8 +126,8 @@ class Inbox:
             sample = self._sampler.offer(stamp)
             if sample is Sample.NEW_STREAM:
                 self._stream += 1
-                self._newest = stamp
-            self._newest = max(self._newest, stamp)
+                self.newest = stamp
+            self.newest = max(self.newest, stamp)
             if sample is not Sample.NOT_DUE:
                 self.due += 1
                 frame = Frame(message, stamp, received, self._stream, kept=self.replying)
@@ -151,7 +151,7 @@ class Inbox:
     def submit(self, query: Query) -> None:
         """Queue a query; it is stamped with the stream time, which is the newest image's stamp."""
         with self._changed:
-            query.stamp, query.stream = self._newest, self._stream
+            query.stamp, query.stream = self.newest, self._stream
             self._queries.append(query)
             self._changed.notify()
 

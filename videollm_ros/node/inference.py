@@ -76,6 +76,7 @@ class Inference:
         self._closing = False
         self.image_errors = 0
         self.frames_used = 0
+        self.newest = 0.0  # stamp of the newest frame read
         self.latency = LatencyMeter()
         self.state = session.state
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -217,6 +218,7 @@ class Inference:
         if isinstance(event, FrameDecision):
             frame = frames[event.stamp]
             self.frames_used += 1
+            self.newest = event.stamp
             self._speaker.saw(frame.message.header, event.speak_probability)
             self._outputs.frame_read(frame, event)
             self._inbox.replying = event.speaks

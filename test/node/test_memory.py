@@ -1,0 +1,49 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Cleaning the node up gives the model's memory back, and configuring it again loads it anew."""
+
+import gc
+import weakref
+
+import pytest
+
+pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+
+import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
+
+from videollm_ros.live import LiveModel
+from videollm_ros.node.assistant_node import AssistantNode
+
+
+@pytest.fixture
+def node(golden_paths):
+    arguments = ["-p", "autostart:=false", "-p", "model.device:=cpu"]
+    for key, path in golden_paths.items():
+        arguments += ["-p", f"model.{key}:={path}"]
+    rclpy.init(args=["--ros-args", *arguments])
+    node = AssistantNode()
+    yield node
+    node.close()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_cleanup_frees_the_model_every_time(node, monkeypatch):
+    models = []
+    load = LiveModel.from_pretrained
+
+    def remember(*arguments, **options):
+        model = load(*arguments, **options)
+        models.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(LiveModel, "from_pretrained", remember)
+    for _ in range(2):
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        assert models[-1]() is not None
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+        gc.collect()
+        assert models[-1]() is None
