@@ -4,6 +4,7 @@
 
 import itertools
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -65,17 +66,17 @@ class Stream:
 
     def __init__(self, model, *, speech=None, max_new_tokens=100, threshold=0.725, listening=True):
         self.outputs = Recorder(listening)
+        self.conversion = lambda pixels: pixels
         self.desk = QueryDesk()
         self.inbox = Inbox(StampSampler(FPS, max_gap=10.0), backlog=50)
         session = StreamSession(model, threshold=threshold, max_new_tokens=max_new_tokens)
         manners = Manners(speech or SpeechParameters(repeat_window=0.0))
         self.inference = Inference(session, self.inbox, manners, self.outputs, self.convert)
 
-    @staticmethod
-    def convert(message):
+    def convert(self, message):
         if isinstance(message.pixels, Exception):
             raise message.pixels
-        return message.pixels
+        return self.conversion(message.pixels)
 
     def offer(self, pixels, stamp):
         """Show an image; it is read soon."""
@@ -273,6 +274,31 @@ def test_frames_that_come_during_a_reply_are_read_after_it_in_order(stream_of, t
     stream.outputs.wait_for(lambda: len(stream.outputs.decisions) == 6)
     assert [decision.stamp for decision in stream.outputs.decisions] == [index / FPS for index in range(6)]
     assert stream.inbox.dropped == 0
+
+
+def test_an_encoder_slower_than_the_rate_costs_frames_and_no_answers(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.conversion = lambda pixels: time.sleep(0.1) or pixels
+    for index in range(30):
+        stream.offer(scenes[index % len(scenes)], index / FPS)
+        if index == 15:
+            query = stream.ask("What is it now?")
+        time.sleep(0.03)
+    assert stream.inference.frames_used >= 3 and stream.inbox.dropped > 0
+    assert query.answer.result(TIMEOUT).text
+
+
+def test_a_query_during_the_last_frame_is_answered_when_the_camera_stops(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model)
+    stream.show(scenes[:1])
+    encoding, go_on = threading.Event(), threading.Event()
+    stream.conversion = lambda pixels: encoding.set() or go_on.wait(TIMEOUT) and pixels
+    stream.offer(scenes[1], 1 / FPS)
+    assert encoding.wait(TIMEOUT)
+    stream.offer(scenes[1], 1.2 / FPS)  # not due: the query is asked after the frame that is being encoded
+    query = stream.ask("What is it now?")
+    go_on.set()
+    assert query.answer.result(TIMEOUT).header.stamp == 1 / FPS
 
 
 def test_an_image_that_cannot_be_read_is_reported_and_the_stream_goes_on(stream_of, golden_model, scenes):

@@ -10,6 +10,7 @@ answers, each on a thread of its own.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -49,6 +50,7 @@ from .spinning import spin_until_signalled
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
 SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera
 RESET_TIMEOUT = 10.0  # seconds for the inference thread to finish the step it is at
+LOADING = "loading the model"
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
@@ -75,7 +77,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._partials = self._lifecycle_publisher(AssistantUtterance, "~/utterance_partial")
         self._probabilities = self._lifecycle_publisher(SpeakProbability, "~/speak_probability")
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_service(Trigger, "~/reset", self._reset)
+        self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
         self._queries = QueryInterfaces(self)
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup())
@@ -86,10 +88,14 @@ class AssistantNode(LifecycleNodeMixin, Node):
     def parameters(self) -> Parameters:
         return self._live_parameters.current
 
+    @property
+    def is_loading(self) -> bool:
+        return self._state == LOADING
+
     # Lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._state = "loading the model"
+        self._state = LOADING
         try:
             self._load()
         except (CheckpointError, OSError, ValueError, RuntimeError, ImportError) as error:
@@ -296,6 +302,8 @@ def main(args: list[str] | None = None) -> int:
     executor = MultiThreadedExecutor(EXECUTOR_THREADS)
     executor.add_node(node)
     spin_until_signalled(executor, node.close)
+    if node.is_loading:
+        os._exit(0)  # nothing else ends a thread that loads a model, which may take minutes
     rclpy.try_shutdown()  # and no more: threads of the executor may still hold what destroying it would take away
     return 0
 

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from videollm_ros.live.pipeline import EncodedFrame
+from videollm_ros.live.pipeline import MAX_BATCH, EncodedFrame
 
 from .queries import Query
 from .sampling import Sample, StampSampler
@@ -28,16 +29,19 @@ class Frame:
     stream: int  # number of the stream that it belongs to
     kept: bool  # it became due while a reply was being decoded
     dropped: bool = False
+    encoding: bool = False  # the encoder has it
     encoded: EncodedFrame | None = None  # once the encoder is done with it
 
 
 class FrameQueue:
-    """The frames that wait, in order: one slot in which the newest wins, or a short queue during a reply.
+    """The frames that wait, in order: the newest view alone, or a short queue during a reply.
 
     A frame that becomes due while the model reads another takes the place of the one that waits: the model is too
-    slow for the rate, and only the newest view is worth having. Frames that become due while a reply is being decoded
-    are kept, so that nothing that happened meanwhile is missed, up to `backlog`; then the oldest goes. A frame of
-    another stream takes the place of all that waits.
+    slow for the rate, and only the newest view is worth having. A frame that the encoder has is left alone, and gives
+    way only to a newer one that has been encoded; or where encoding is what is slow, no frame would ever be read.
+
+    Frames that become due while a reply is being decoded are kept, so that nothing that happened meanwhile is missed,
+    up to `backlog`; then the oldest goes. A frame of another stream takes the place of all that waits.
     """
 
     def __init__(self, backlog: int):
@@ -49,15 +53,24 @@ class FrameQueue:
         return len(self._waiting)
 
     def put(self, frame: Frame) -> None:
-        if self._waiting:
-            newest = self._waiting[-1]
-            if newest.stream != frame.stream:
-                self.clear()
-            elif not (newest.kept or frame.kept):
-                self._drop(self._waiting.pop())
+        if self._waiting and self._waiting[-1].stream != frame.stream:
+            self.clear()
         self._waiting.append(frame)
-        if len(self._waiting) > self.backlog:
-            self._drop(self._waiting.popleft())
+        self.thin_out()
+
+    def thin_out(self) -> None:
+        """Drop the frames that a newer one makes worthless, and of the kept ones the oldest beyond the backlog."""
+        for older, newer in itertools.pairwise(tuple(self._waiting)):
+            outdated = not older.encoding and (older.encoded is None or newer.encoded is not None)
+            if outdated and not (older.kept or newer.kept):
+                self._drop(older)
+        kept = [frame for frame in self._waiting if frame.kept and not frame.encoding]
+        for frame in kept[: max(0, len(kept) - self.backlog)]:
+            self._drop(frame)
+
+    def to_encode(self, most: int) -> list[Frame]:
+        """The oldest frames that have not been encoded, in order, at most so many."""
+        return [frame for frame in self._waiting if frame.encoded is None][:most]
 
     @property
     def is_ready(self) -> bool:
@@ -77,10 +90,11 @@ class FrameQueue:
             self._waiting.remove(frame)
 
     def clear(self) -> None:
-        while self._waiting:
-            self._drop(self._waiting.popleft())
+        for frame in tuple(self._waiting):
+            self._drop(frame)
 
     def _drop(self, frame: Frame) -> None:
+        self._waiting.remove(frame)
         frame.dropped = True
         self.dropped += 1
 
@@ -97,7 +111,8 @@ class Work:
 class Inbox:
     """The one meeting point of the callbacks' threads, the encoder and the inference thread.
 
-    `encode` is called with every frame that is due; what comes of it is reported by `encoded` or `discard`.
+    `encode` is called with frames that are due, once the encoder is done with those it was given before. It reports
+    each of them by `encoded` or `discard`.
     """
 
     def __init__(self, sampler: StampSampler, backlog: int):
@@ -105,6 +120,7 @@ class Inbox:
         self._frames = FrameQueue(backlog)
         self._queries: deque[Query] = deque()
         self._commands: deque[Callable[[], None]] = deque()
+        self._in_encoder = 0  # frames given to it and not reported yet
         self._changed = threading.Condition()
         self._stream = 0  # number of the newest stream; 0 before the first image
         self.newest = 0.0  # stamp of the newest image, due or not
@@ -132,7 +148,7 @@ class Inbox:
                 self.due += 1
                 frame = Frame(message, stamp, received, self._stream, kept=self.replying)
                 self._frames.put(frame)
-                self.encode(frame)
+                self._feed_encoder()
         return sample
 
     def encoded(self, batch: Sequence[EncodedFrame]) -> None:
@@ -140,13 +156,30 @@ class Inbox:
         with self._changed:
             for each in batch:
                 each.item.encoded = each
+                self._leaves_encoder(each.item)
             self._changed.notify()
 
     def discard(self, frame: Frame) -> None:
-        """The encoder could not read this frame."""
+        """The encoder could not read this frame, or it was dropped before its turn came."""
         with self._changed:
             self._frames.discard(frame)
+            self._leaves_encoder(frame)
             self._changed.notify()
+
+    def _leaves_encoder(self, frame: Frame) -> None:
+        frame.encoding = False
+        self._in_encoder -= 1
+        self._frames.thin_out()
+        self._feed_encoder()
+
+    def _feed_encoder(self) -> None:
+        if self._in_encoder:
+            return
+        frames = self._frames.to_encode(MAX_BATCH)
+        self._in_encoder = len(frames)
+        for frame in frames:
+            frame.encoding = True
+            self.encode(frame)
 
     def submit(self, query: Query) -> None:
         """Queue a query; it is stamped with the stream time, which is the newest image's stamp."""
@@ -185,19 +218,24 @@ class Inbox:
             self._commands.clear()
         return commands
 
-    def wait(self) -> Work:
-        """Block until there is something to do, and hand it over. Commands come first and alone."""
+    def wait(self, unanswered: bool = False) -> Work:
+        """Block until there is something to do, and hand it over. Commands come first and alone.
+
+        `unanswered`: queries that were handed over earlier wait for a frame after them. When there is none, the work
+        is empty: it is time to answer them.
+        """
         with self._changed:
-            self._changed.wait_for(self._has_work)
+            self._changed.wait_for(lambda: self._has_work(unanswered))
             if self._commands:
                 return Work(commands=self.commands())
             queries = list(self._queries)
             self._queries.clear()
             return Work(queries=queries, frames=self._frames.take(MAX_FRAMES_PER_TURN))
 
-    def _has_work(self) -> bool:
+    def _has_work(self, unanswered: bool) -> bool:
         # A query waits for frames that are being encoded: the answer is about what is seen now.
-        return bool(self._commands) or self._frames.is_ready or bool(self._queries and not len(self._frames))
+        asked = bool(self._queries) or unanswered
+        return bool(self._commands) or self._frames.is_ready or (asked and not len(self._frames))
 
     def drop_frames(self) -> None:
         """Drop the frames that wait; the stream goes on with the next image."""

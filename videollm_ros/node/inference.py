@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
-from videollm_ros.live.pipeline import FrameEncoder, stack_embeds
+from videollm_ros.live.pipeline import MAX_BATCH, FrameEncoder, stack_embeds
 
 from .images import ImageError
 from .inbox import Frame, Inbox, Work
@@ -30,9 +30,6 @@ from .queries import Query
 from .speaker import Outputs, Reply, Speaker
 
 Event = FrameDecision | PartialReply | Utterance
-
-
-ENCODER_CAPACITY = 10_000  # never reached: the inbox bounds what waits, and dropped frames pass in no time
 
 
 class FrameDropped(Exception):
@@ -65,9 +62,7 @@ class Inference:
     ):
         self._session, self._inbox, self._manners = session, inbox, manners
         self._outputs, self._convert = outputs, convert
-        self._encoder = FrameEncoder(
-            session.model, self._pixels, inbox.encoded, self._unreadable, capacity=ENCODER_CAPACITY
-        )
+        self._encoder = FrameEncoder(session.model, self._pixels, inbox.encoded, self._unreadable, capacity=MAX_BATCH)
         inbox.encode = self._encoder.put
         self._speaker = Speaker(manners, outputs)
         self._asked: dict[str, Query] = {}  # handed to the session and not answered yet, by key
@@ -91,6 +86,8 @@ class Inference:
 
     def ask(self, query: Query) -> None:
         self._inbox.submit(query)
+        if self._closing:  # it came too late for the thread to see it
+            self._close("The assistant was shut down.")
 
     def cancel(self, query: Query, reason: str) -> None:
         """Take the query back, or stop its answer within one token."""
@@ -137,9 +134,9 @@ class Inference:
         return self._convert(frame.message)
 
     def _unreadable(self, frame: Frame, error: Exception) -> None:
+        self._inbox.discard(frame)
         if isinstance(error, FrameDropped):
             return
-        self._inbox.discard(frame)
         self.image_errors += 1
         self._outputs.failed(str(error) if isinstance(error, ImageError) else failure("encoder", error))
 
@@ -147,7 +144,7 @@ class Inference:
 
     def _run(self) -> None:
         while not self._closing:
-            work = self._inbox.wait()
+            work = self._inbox.wait(unanswered=bool(self._asked))
             try:
                 for command in work.commands:
                     command()
@@ -272,7 +269,7 @@ class Inference:
 
     def _close(self, reason: str) -> None:
         self._closing = True
-        for query in [*self._inbox.withdraw_all(), *self._asked.values()]:
+        for query in [*self._inbox.withdraw_all(), *list(self._asked.values())]:
             query.fail(reason)
 
     def _begin_stream(self, reason: str) -> None:

@@ -1,8 +1,12 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Cleaning the node up gives the model's memory back, and configuring it again loads it anew."""
+"""Cleaning the node up gives the model's memory back, and an interrupt ends it even while a model is being loaded."""
 
 import gc
+import os
+import signal
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -47,3 +51,16 @@ def test_cleanup_frees_the_model_every_time(node, monkeypatch):
         assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
         gc.collect()
         assert models[-1]() is None
+
+
+def test_an_interrupt_ends_the_node_while_a_model_is_being_loaded(tmp_path):
+    os.mkfifo(tmp_path / "live_config.json")  # whoever opens it waits for ever
+    command = [sys.executable, "-m", "videollm_ros.node.assistant_node"]
+    process = subprocess.Popen(
+        [*command, "--ros-args", "-p", f"model.checkpoint:={tmp_path}"], stderr=subprocess.PIPE, text=True
+    )
+    while "Loading" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    assert "Traceback" not in process.stderr.read()
