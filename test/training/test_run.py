@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from videollm_ros.data import Dialogue, FeatureFolder
 from videollm_ros.data.dialogues import write_dialogues
 from videollm_ros.live import LiveModel
-from videollm_ros.training.config import TrainConfig
+from videollm_ros.training import run as training_run
+from videollm_ros.training.config import ConfigError, TrainConfig
+from videollm_ros.training.output import write_checkpoint
 from videollm_ros.training.run import train
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
@@ -64,6 +67,41 @@ def test_a_finished_stage_is_not_trained_again(run, write_config):
     before = (Path(run["output"]) / "1-dialogue" / "model" / "connector.safetensors").stat().st_mtime_ns
     train(TrainConfig.load(write_config(run)))
     assert (Path(run["output"]) / "1-dialogue" / "model" / "connector.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_killed_write_is_not_taken_for_a_model(run, write_config, monkeypatch):
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("videollm_ros.live.config.LiveConfig.save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        train(TrainConfig.load(write_config(run)))
+    monkeypatch.undo()
+    assert not (Path(run["output"]) / "1-dialogue" / "model").exists()
+    assert LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
+
+
+def test_a_missing_final_model_is_written_without_training(run, write_config):
+    folder = train(TrainConfig.load(write_config(run)))
+    before = (folder / "connector.safetensors").read_bytes()
+    shutil.rmtree(folder)
+    train(TrainConfig.load(write_config(run)))
+    assert (folder / "connector.safetensors").read_bytes() == before
+
+
+def test_other_settings_do_not_go_on_with_work_that_is_there(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    run["stages"][0]["trainer"]["learning_rate"] = 0.5
+    with pytest.raises(ConfigError, match=r"1-dialogue was trained with stage.trainer.learning_rate 0.001, .* is 0.5"):
+        train(TrainConfig.load(write_config(run)))
+    # A stage of which the settings are not known is taken as it is.
+    (Path(run["output"]) / "1-dialogue" / "settings.json").unlink()
+    train(TrainConfig.load(write_config(run)))
+
+
+def test_an_unknown_stage_to_stop_after_is_an_error(run, write_config):
+    with pytest.raises(ConfigError, match="no stage 'last' to stop after; the stages are dialogue"):
+        train(TrainConfig.load(write_config(run)), stop_after="last")
 
 
 def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run, write_config):
@@ -119,8 +157,69 @@ def test_lora_leaves_an_adapter_in_the_published_layout(golden_run, write_config
         GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu"
     )
     assert model.llm.state_dict().keys() == untrained.llm.state_dict().keys()
+    written, published = (load_file(place / "adapter_model.safetensors") for place in (folder, GOLDENS / "adapter"))
+    assert written.keys() == published.keys()
     curve = losses(Path(golden_run["output"]) / "1-dialogue", 6)
     assert curve[-1] < curve[0]
+
+
+def test_lora_on_an_output_layer_that_is_also_the_embedding_is_an_error(run, write_config):
+    run["model"]["scratch"]["llm"]["tie_word_embeddings"] = True
+    run["stages"][0]["learn"] = {"llm": "lora"}
+    with pytest.raises(ConfigError, match=r"learn\.lora_targets: lm_head"):
+        train(TrainConfig.load(write_config(run)))
+
+
+@torch.no_grad()
+def logits(model):
+    model = model.eval()
+    text = [{"role": "stream", "num_frames": 3}, {"role": "assistant", "content": "You see a red cup."}]
+    input_ids, _ = model.template.encode(text)
+    features = torch.linspace(-1, 1, 3 * 10 * 64).reshape(3, 10, 64)
+    return model(torch.tensor([input_ids]), features.to(model.dtype)).logits.float()
+
+
+def copy_self_contained(settings):
+    folder = Path(settings["output"]).parent / "start"
+    LiveModel.from_pretrained(
+        GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu", dtype="float32"
+    ).save_pretrained(folder)
+    settings["model"] = {"checkpoint": str(folder)}
+
+
+def start_from_adapter(settings):
+    settings["model"] = {"checkpoint": str(GOLDENS / "adapter")} | {
+        name: settings["model"][name] for name in ("llm", "vision")
+    }
+
+
+def learn_in_two_stages(settings):
+    settings["stages"].append(copy.deepcopy(settings["stages"][0]) | {"name": "again"})
+
+
+def name_the_parts_relative_to_here(settings):
+    settings["model"] |= {name: os.path.relpath(settings["model"][name]) for name in ("llm", "vision")}
+
+
+@pytest.mark.parametrize(
+    "prepare", [name_the_parts_relative_to_here, learn_in_two_stages, start_from_adapter, copy_self_contained]
+)
+def test_what_lora_leaves_is_the_trained_model(golden_run, write_config, tmp_path, monkeypatch, prepare):
+    prepare(golden_run)
+    golden_run["stages"][-1]["trainer"]["learning_rate"] = 1e-2
+    trained = []
+
+    def write(model, *args, **options):
+        trained.append(logits(model))
+        write_checkpoint(model, *args, **options)
+
+    monkeypatch.setattr(training_run, "write_checkpoint", write)
+    folder = train(TrainConfig.load(write_config(golden_run)))
+    monkeypatch.chdir(tmp_path)
+    last = folder.parent / f"{len(trained)}-{golden_run['stages'][-1]['name']}" / "model"
+    for place, tolerance in ((last, 1e-4), (folder, 0.05)):  # the final model is in half precision
+        loaded = logits(LiveModel.from_pretrained(place, device="cpu"))
+        torch.testing.assert_close(loaded, trained[-1], atol=tolerance, rtol=0)
 
 
 def test_bf16_trains(run, write_config):

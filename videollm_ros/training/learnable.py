@@ -15,7 +15,7 @@ def set_learnable(model: LiveModel, learn: LearnConfig, base: str, gradient_chec
         base: where the decoder came from, written into the adapter.
 
     Raises:
-        ConfigError: the decoder has none of the LoRA targets.
+        ConfigError: the decoder has none of the LoRA targets, or uses one of them as its embedding table too.
     """
     model.requires_grad_(False)
     model.connector.requires_grad_(True)
@@ -39,6 +39,10 @@ def set_learnable(model: LiveModel, learn: LearnConfig, base: str, gradient_chec
 def _add_lora(model: LiveModel, learn: LearnConfig, base: str) -> None:
     from peft import LoraConfig, TaskType, get_peft_model
 
+    shared = model.llm.get_output_embeddings()
+    if "lm_head" in learn.lora_targets and shared.weight is model.llm.get_input_embeddings().weight:
+        # Merged, it would change what the tokens mean as they are read.
+        raise ConfigError("learn.lora_targets: lm_head is the embedding table as well in this decoder; leave it out")
     config = LoraConfig(
         r=learn.lora_r,
         lora_alpha=learn.lora_alpha,

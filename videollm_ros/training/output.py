@@ -1,20 +1,29 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves behind: an adapter folder in the published layout after LoRA, else a self-contained folder."""
+"""What a run leaves behind: an adapter folder in the published layout after LoRA, else a self-contained folder.
+
+A folder appears under its name when all of it is written, so that what a killed run left half written is not taken
+for a model.
+"""
 
 from __future__ import annotations
 
 import copy
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from videollm_ros.live import LiveModel
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _VISION = "vision"
+log = logging.getLogger(__name__)
 
 
 def is_adapted(model: LiveModel) -> bool:
@@ -22,32 +31,56 @@ def is_adapted(model: LiveModel) -> bool:
     return hasattr(model.llm, "peft_config")
 
 
-def write_checkpoint(
-    model: LiveModel, folder: str | Path, *, vision_learned: bool, dtype: torch.dtype | None = None
-) -> None:
-    """Write what `LiveModel.from_pretrained` loads.
+def write_checkpoint(model: LiveModel, folder: str | Path, *, base_is_untouched: bool, vision_learned: bool) -> None:
+    """Write what `LiveModel.from_pretrained` loads. A LoRA adapter that is not written as one is merged, in place.
 
     Args:
+        base_is_untouched: the parts that did not learn are those that `model.config` names. An adapter on anything else
+            would be put on another model when it is loaded: then the folder holds the whole, merged model.
         vision_learned: write the vision tower into an adapter folder as well, since the original is another one.
-        dtype: type to store the weights in; None keeps theirs.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if is_adapted(model):
-        _write_adapter(model, folder, vision_learned, dtype)
-    else:
-        stored = model if dtype is None else copy.deepcopy(model).to(dtype)
-        stored.save_pretrained(folder)
+    with _appearing(Path(folder)) as partial:
+        if is_adapted(model) and base_is_untouched:
+            _write_adapter(model, partial, vision_learned)
+            return
+        if is_adapted(model):
+            log.info(
+                "%s: training did not start from bare published parts, so the whole, merged model is written", folder
+            )
+        merge_adapter(model).save_pretrained(partial)
+
+
+def write_half(checkpoint: str | Path, folder: str | Path) -> None:
+    """Write a checkpoint of `write_checkpoint` once more, in half precision."""
+    checkpoint = Path(checkpoint)
+    with _appearing(Path(folder)) as partial:
+        if (checkpoint / _ADAPTER_WEIGHTS).exists():
+            shutil.copytree(checkpoint, partial, dirs_exist_ok=True)
+            tensors = load_file(checkpoint / _ADAPTER_WEIGHTS)
+            save_file({name: tensor.half() for name, tensor in tensors.items()}, partial / _ADAPTER_WEIGHTS)
+        else:
+            LiveModel.from_pretrained(checkpoint, device="cpu", dtype=torch.float16).save_pretrained(partial)
 
 
 def merge_adapter(model: LiveModel) -> LiveModel:
-    """The model with its adapter merged into the decoder, for evaluation; the given one is used up."""
+    """The model with its adapter merged into the decoder; the given one is used up."""
     if is_adapted(model):
         model.llm = model.llm.merge_and_unload()
     return model
 
 
-def _write_adapter(model: LiveModel, folder: Path, vision_learned: bool, dtype: torch.dtype | None) -> None:
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """An empty folder to write to, which takes the place of `folder` when nothing went wrong."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _write_adapter(model: LiveModel, folder: Path, vision_learned: bool) -> None:
     from peft import get_peft_model_state_dict
 
     adapter = copy.copy(model.llm.peft_config["default"])
@@ -59,7 +92,7 @@ def _write_adapter(model: LiveModel, folder: Path, vision_learned: bool, dtype: 
     for name, tensor in model.connector.state_dict().items():
         tensors[f"base_model.model.connector.{name}"] = tensor
     save_file(
-        {name: t.detach().to("cpu", dtype or t.dtype).contiguous() for name, t in tensors.items()},
+        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
         folder / _ADAPTER_WEIGHTS,
     )
     config = model.config

@@ -3,6 +3,7 @@
 """A whole run: the model, its stages one after another, and what is left in the output folder.
 
 <output>/<n>-<stage>/checkpoint-<step>/    where a killed run goes on
+<output>/<n>-<stage>/settings.json         what the stage was trained with
 <output>/<n>-<stage>/model/                the model after the stage
 <output>/model/                            the model after the last stage, in half precision
 """
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from torch.utils.data import Dataset
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
@@ -29,10 +31,11 @@ from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, 
 from videollm_ros.training.learnable import set_learnable
 from videollm_ros.training.lessons import EventLesson, StateLesson
 from videollm_ros.training.objective import StreamingObjective
-from videollm_ros.training.output import is_adapted, write_checkpoint
+from videollm_ros.training.output import is_adapted, write_checkpoint, write_half
 from videollm_ros.training.samples import DialogueSamples, file_sources
 from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_scenes
 from videollm_ros.training.scratch import make_model
+from videollm_ros.training.settings import check_settings, write_settings
 from videollm_ros.training.simulated import simulated_sources
 from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, load_learned
 
@@ -52,6 +55,9 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
     Raises:
         ConfigError, DialogueError, CheckpointError: in sentences.
     """
+    names = [stage.name for stage in config.stages]
+    if stop_after is not None and stop_after not in names:
+        raise ConfigError(f"there is no stage {stop_after!r} to stop after; the stages are {', '.join(names)}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     output = Path(config.output)
@@ -60,27 +66,47 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
     for number, stage in enumerate(config.stages, start=1):
         folder = output / f"{number}-{stage.name}"
         finished = folder / FINAL_MODEL
-        last = number == len(config.stages) or stage.name == stop_after
-        if not finished.exists():
-            if model is None:
-                model = _start_of(number, config)
-            log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
-            trainer = train_stage(model, stage, folder, config)
-            if trainer.is_fsdp_enabled:
-                model = _gathered(trainer, stage, _start_of(number, config), config)
-            trainer.accelerator.wait_for_everyone()
-            if trainer.is_world_process_zero():
-                write_checkpoint(model, finished, vision_learned=stage.learn.vision)
-                if last:
-                    write_checkpoint(
-                        model, output / FINAL_MODEL, vision_learned=stage.learn.vision, dtype=torch.float16
-                    )
-            trainer.accelerator.wait_for_everyone()
-            if is_adapted(model) or trainer.is_fsdp_enabled:
-                model = None
+        check_settings(folder, stage, config)
+        if finished.exists():
+            log.info("stage %d of %d: %s is finished already: %s", number, len(names), stage.name, finished)
+            model = None
+        else:
+            model = _run_stage(number, model, folder, config)
         if stage.name == stop_after:
             break
+    # Every process is here, also those of a run in which no stage was left to train.
+    process = PartialState(cpu=not torch.cuda.is_available())
+    if process.is_main_process and _is_outdated(output / FINAL_MODEL, finished):
+        write_half(finished, output / FINAL_MODEL)
+    process.wait_for_everyone()
     return output / FINAL_MODEL
+
+
+def _run_stage(number: int, model: LiveModel | None, folder: Path, config: TrainConfig) -> LiveModel | None:
+    """Train stage `number` (from 1) and write its model.
+
+    Returns:
+        the model for the next stage; None when that has to be read from what was written.
+    """
+    stage = config.stages[number - 1]
+    if model is None:
+        model = _start_of(number, config)
+    log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
+    trainer = train_stage(model, stage, folder, config)
+    if trainer.is_fsdp_enabled:
+        model = _gathered(trainer, stage, _start_of(number, config), config)
+    must_be_read = is_adapted(model) or trainer.is_fsdp_enabled
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        untouched = number == 1 and config.model.checkpoint is None and config.model.scratch is None
+        write_checkpoint(model, folder / FINAL_MODEL, base_is_untouched=untouched, vision_learned=stage.learn.vision)
+    trainer.accelerator.wait_for_everyone()
+    return None if must_be_read else model
+
+
+def _is_outdated(final: Path, finished: Path) -> bool:
+    """Whether the final model is missing, or older than the model of the last stage that was run."""
+    return not final.exists() or final.stat().st_mtime_ns < finished.stat().st_mtime_ns
 
 
 def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: TrainConfig) -> ObjectiveTrainer:
@@ -90,6 +116,8 @@ def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: Trai
     objective = _objective(model, stage, config)
     dataset, collate = _data(model, stage, config)
     trainer = ObjectiveTrainer(objective, arguments, train_dataset=dataset, data_collator=collate)
+    if trainer.is_world_process_zero():
+        write_settings(folder, stage, config)
     newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=newest)
     return trainer
@@ -108,10 +136,18 @@ def load_start(config: ModelConfig) -> LiveModel:
             config.checkpoint, llm=config.llm, vision=config.vision, device="cpu", dtype=config.dtype
         )
     dtype = getattr(torch, config.dtype)
-    live = LiveConfig(**config.live, llm=config.llm, vision=config.vision)
-    tower, llm = load_vision_tower(config.vision, dtype), load_llm(config.llm, dtype)
+    # Where the parts are is written into the output, which is read from other places.
+    places = {"llm": _absolute(config.llm), "vision": _absolute(config.vision)}
+    live = LiveConfig(**config.live, **places)
+    tower, llm = load_vision_tower(live.vision, dtype), load_llm(live.llm, dtype)
     connector = make_connector(tower.config.hidden_size, llm.config.hidden_size).to(dtype)
-    return LiveModel(live, VisionEncoder(tower, live), connector, llm, load_tokenizer(config.llm))
+    return LiveModel(live, VisionEncoder(tower, live), connector, llm, load_tokenizer(live.llm))
+
+
+def _absolute(source: str) -> str:
+    """A folder as an absolute path, a hub id as it is."""
+    folder = Path(source).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else source
 
 
 def _gathered(trainer: ObjectiveTrainer, stage: StageConfig, start: LiveModel, config: TrainConfig) -> LiveModel:
@@ -152,7 +188,7 @@ def _objective(model: LiveModel, stage: StageConfig, config: TrainConfig) -> Sce
     if stage.task == "scene":
         set_learnable(model, replace(stage.learn, llm="none", vision=True), "")
         return SceneObjective(model.vision)
-    set_learnable(model, stage.learn, config.model.llm or config.model.checkpoint or "", stage.gradient_checkpointing)
+    set_learnable(model, stage.learn, model.config.llm, stage.gradient_checkpointing)
     model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight)
     event_lesson = EventLesson(model) if stage.event_lesson else None
     state_lesson = StateLesson(model) if stage.state_lesson else None
