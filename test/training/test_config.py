@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from videollm_ros.training.config import ConfigError, TrainConfig
+from videollm_ros.training.run import load_start
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "train").glob("*.yaml"))
 
@@ -41,6 +42,11 @@ def change(settings, path, value):
         (["stages", 0, "data", "baseline"], "other", "data.baseline"),
         (["stages", 0, "learn", "llm"], "some", "learn.llm"),
         (["stages", 0, "task"], "dance", "task is"),
+        (["stages", 0, "task"], "scene", "stage dialogue: the scene task teaches the vision tower alone; leave learn"),
+        (["model", "dtype"], "float8", "model.dtype is one of float32, bfloat16, float16"),
+        (["model", "scratch", "live", "fps"], 2.0, "unknown setting model.scratch.live.fps; known are frame_fps"),
+        (["model", "scratch", "live", "frame_fps"], "fast", "model.scratch.live: frame_fps should be of type float"),
+        (["model", "live"], {"frame_fps": 1.0}, "model.live is of a model made of llm and vision"),
         (["model"], {}, "model needs exactly one of"),
         (["output"], 3, "output is of type str"),
     ],
@@ -65,3 +71,34 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(ConfigError, match="not valid YAML"):
         TrainConfig.load(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        (["llm", "hiden_size"], 32, "unknown setting model.scratch.llm.hiden_size; known are"),
+        (["llm", "vocab_size"], 32, "unknown setting model.scratch.llm.vocab_size; known are"),
+        (["vision", "depth"], 2, "unknown setting model.scratch.vision.depth; known are"),
+        (["vision", "hidden_size"], "wide", "model.scratch.vision: "),
+        (["llm", "num_attention_heads"], 5, "model.scratch.llm: "),
+        (["llm", "hidden_act"], "sharp", "model.scratch"),
+    ],
+)
+def test_a_wrong_setting_of_a_new_model_is_named_before_training(run, write_config, path, value, says):
+    change(run["model"]["scratch"], path, value)
+    with pytest.raises(ConfigError) as error:
+        load_start(TrainConfig.load(write_config(run)).model)
+    assert says in str(error.value)
+
+
+def test_a_tower_does_not_learn_from_stored_features(run, write_config):
+    run["stages"][0]["learn"]["vision"] = True
+    run["stages"][0]["data"] = {"dialogues": "dialogues.jsonl", "features": "features"}
+    with pytest.raises(ConfigError, match=r"learn\.vision needs frames"):
+        TrainConfig.load(write_config(run))
+
+
+def test_a_scene_stage_needs_the_simulator(run, write_config):
+    run["stages"][0] |= {"task": "scene", "data": {"dialogues": "dialogues.jsonl", "features": "features"}}
+    with pytest.raises(ConfigError, match=r"the scene task learns from data\.simulator"):
+        TrainConfig.load(write_config(run))

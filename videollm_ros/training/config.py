@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import yaml
+
+from videollm_ros.live import LiveConfig
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 class ConfigError(ValueError):
@@ -27,6 +32,9 @@ class ScratchConfig:
     live: dict[str, Any]
     """Settings of LiveConfig."""
     vocabulary_size: int = 512
+
+    def __post_init__(self) -> None:
+        live_config(self.live, "model.scratch.live")
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class ModelConfig:
         parts = self.llm is not None and self.vision is not None
         if sum(starts) > 1 or (not any(starts) and not parts):
             raise ConfigError("model needs exactly one of checkpoint, scratch, or both llm and vision")
+        if self.live and any(starts):
+            raise ConfigError("model.live is of a model made of llm and vision; this one starts from another")
+        live_config(self.live, "model.live")
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"model.dtype is one of {', '.join(DTYPES)}, not {self.dtype!r}")
 
 
 @dataclass(frozen=True)
@@ -145,6 +158,24 @@ class StageConfig:
             raise ConfigError(f"stage {self.name}: lessons need data.simulator, which knows what is to be seen")
         if self.task not in ("dialogue", "scene"):
             raise ConfigError(f'stage {self.name}: task is "dialogue" or "scene", not {self.task!r}')
+        if self.learn.vision and self.data.features is not None:
+            raise ConfigError(
+                f"stage {self.name}: learn.vision needs frames, and data.features are of a tower as it was; "
+                "give data.videos, or leave the tower as it is"
+            )
+        if self.task == "scene":
+            self._check_scene()
+
+    def _check_scene(self) -> None:
+        if self.data.simulator is None:
+            raise ConfigError(f"stage {self.name}: the scene task learns from data.simulator")
+        for setting in ("learn", "event_lesson", "state_lesson", "stream_loss_weight", "gradient_checkpointing"):
+            field_of = next(f for f in dataclasses.fields(self) if f.name == setting)
+            default = field_of.default_factory() if field_of.default is dataclasses.MISSING else field_of.default
+            if getattr(self, setting) != default:
+                raise ConfigError(
+                    f"stage {self.name}: the scene task teaches the vision tower alone; leave {setting} out"
+                )
 
 
 @dataclass(frozen=True)
@@ -178,14 +209,32 @@ class TrainConfig:
             raise ConfigError(f"{path}: {error}") from error
 
 
+def live_config(values: dict[str, Any], name: str, **places: str) -> LiveConfig:
+    """A LiveConfig of the settings `name`, which are not its `llm` and `vision`: those are `places`.
+
+    Raises:
+        ConfigError: a setting is unknown or out of its range.
+    """
+    check_names(values, {f.name for f in dataclasses.fields(LiveConfig)} - {"llm", "vision"}, name)
+    try:
+        return LiveConfig(**values, **places)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{name}: {error}") from error
+
+
+def check_names(values: dict[str, Any], known: Collection[str], name: str) -> None:
+    """Raise ConfigError when a setting of `name` is not known."""
+    unknown = sorted(str(setting) for setting in values if setting not in known)
+    if unknown:
+        raise ConfigError(f"unknown setting {_join(name, unknown[0])}; known are {', '.join(sorted(known))}")
+
+
 def from_values(kind: type, values: object, name: str = "") -> Any:
     """A dataclass `kind` out of nested dictionaries and lists, with every name and type checked."""
     if not isinstance(values, dict):
         raise ConfigError(f"{name or 'the file'} holds settings by name, not {values!r}")
     hints = get_type_hints(kind)
-    unknown = sorted(values.keys() - hints.keys())
-    if unknown:
-        raise ConfigError(f"unknown setting {_join(name, unknown[0])}; known are {', '.join(hints)}")
+    check_names(values, hints.keys(), name)
     needed = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
     for setting in needed:
         if setting not in values:

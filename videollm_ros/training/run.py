@@ -23,11 +23,11 @@ from transformers import TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from videollm_ros.data.collation import Collator
-from videollm_ros.live import LiveConfig, LiveModel
+from videollm_ros.live import LiveModel
 from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
 from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
-from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig
+from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig, live_config
 from videollm_ros.training.learnable import set_learnable
 from videollm_ros.training.lessons import EventLesson, StateLesson
 from videollm_ros.training.objective import StreamingObjective
@@ -127,7 +127,7 @@ def load_start(config: ModelConfig) -> LiveModel:
     """The model that training starts from, on the CPU; the Trainer moves it.
 
     Raises:
-        CheckpointError, ValueError: a part that is not there, or does not fit.
+        CheckpointError: a part that is not there. ConfigError: a setting, or parts that do not fit each other.
     """
     if config.scratch is not None:
         return make_model(config.scratch)
@@ -138,10 +138,14 @@ def load_start(config: ModelConfig) -> LiveModel:
     dtype = getattr(torch, config.dtype)
     # Where the parts are is written into the output, which is read from other places.
     places = {"llm": _absolute(config.llm), "vision": _absolute(config.vision)}
-    live = LiveConfig(**config.live, **places)
+    live = live_config(config.live, "model.live", **places)
     tower, llm = load_vision_tower(live.vision, dtype), load_llm(live.llm, dtype)
     connector = make_connector(tower.config.hidden_size, llm.config.hidden_size).to(dtype)
-    return LiveModel(live, VisionEncoder(tower, live), connector, llm, load_tokenizer(live.llm))
+    tokenizer = load_tokenizer(live.llm)
+    try:
+        return LiveModel(live, VisionEncoder(tower, live), connector, llm, tokenizer)
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
 
 
 def _absolute(source: str) -> str:
@@ -201,8 +205,6 @@ def _data(
     """The stage's samples, and what makes batches of them."""
     simulator = stage.data.simulator
     if stage.task == "scene":
-        if simulator is None:
-            raise ConfigError(f"stage {stage.name}: the scene task learns from data.simulator")
         return SceneFrames(simulator, model.config.frame_resolution, config.seed), collate_scenes
     if simulator is not None:
         frames = stage.learn.vision

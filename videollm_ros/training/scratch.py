@@ -4,16 +4,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, SiglipVisionConfig, SiglipVisionModel
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PretrainedConfig,
+    PreTrainedTokenizerFast,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
 
-from videollm_ros.live import LiveConfig, LiveModel
+from videollm_ros.live import LiveModel
 from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.sim import sentences
-from videollm_ros.training.config import ScratchConfig
+from videollm_ros.training.config import ConfigError, ScratchConfig, check_names, live_config
 
 BOS, EOS, PAD = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
 _LLAMA3_SPLIT = (
@@ -26,22 +36,29 @@ def make_model(config: ScratchConfig) -> LiveModel:
     """An untrained model; `transformers.set_seed` before it makes it the same every time.
 
     Raises:
-        ValueError: parts that do not fit each other.
+        ConfigError: a setting that is unknown or out of its range, or parts that do not fit each other.
     """
-    live = LiveConfig(**config.live)
+    live = live_config(config.live, "model.scratch.live")
     tokenizer = make_tokenizer(_corpus(live.system_prompt), config.vocabulary_size)
-    vision = SiglipVisionModel(SiglipVisionConfig(image_size=live.frame_resolution, **config.vision))
-    llm = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            **config.llm,
-        )
-    )
-    connector = make_connector(vision.config.hidden_size, llm.config.hidden_size)
-    return LiveModel(live, VisionEncoder(vision, live), connector, llm, tokenizer)
+    tower_config = _settings(SiglipVisionConfig, config.vision, "vision", image_size=live.frame_resolution)
+    tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    llm_config = _settings(LlamaConfig, config.llm, "llm", vocab_size=len(tokenizer), **tokens)
+    try:
+        vision, llm = SiglipVisionModel(tower_config), LlamaForCausalLM(llm_config)
+        connector = make_connector(tower_config.hidden_size, llm_config.hidden_size)
+        return LiveModel(live, VisionEncoder(vision, live), connector, llm, tokenizer)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"model.scratch makes no model: {error!r}") from error
+
+
+def _settings(kind: type, values: dict[str, Any], name: str, **ours: int) -> PretrainedConfig:
+    """A configuration of `kind` from the settings model.scratch.`name` and those that follow from others."""
+    name = f"model.scratch.{name}"
+    check_names(values, {field.name for field in dataclasses.fields(kind)} - ours.keys(), name)
+    try:
+        return kind(**values, **ours)
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def make_tokenizer(texts: list[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

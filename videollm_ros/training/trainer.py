@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transformers import ProgressCallback, Trainer, TrainingArguments
 from transformers.trainer_callback import TrainerControl, TrainerState
 
+from videollm_ros.training.config import ConfigError
+
 WEIGHTS_NAME = "learned.safetensors"
 """What a training checkpoint holds of the model: the parameters that learn, nothing else."""
 
@@ -84,13 +86,13 @@ def load_learned(model: nn.Module, path: Path) -> None:
     """Put the weights of a training checkpoint back.
 
     Raises:
-        ValueError: it holds other parameters than those that learn now.
+        ConfigError: it holds other parameters than those that learn now.
     """
     weights = load_file(path)
     learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     if weights.keys() != learned:
         other = sorted(weights.keys() ^ learned)[0]
-        raise ValueError(f"{path} is of a run in which other parameters learned, for example {other}; start a new run")
+        raise ConfigError(f"{path} is of a run in which other parameters learned, for example {other}; start a new run")
     model.load_state_dict(weights, strict=False)
 
 
