@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -88,3 +89,22 @@ def test_the_right_type_is_no_trouble(node, publish):
 def test_a_fixed_reliability_that_does_not_match_is_named(node, publish):
     publish(Image, BEST_EFFORT)
     assert "set image.qos to auto or best_effort" in camera(node, qos="reliable").trouble()
+
+
+def test_a_look_at_the_publishers_that_comes_after_closing_does_not_subscribe(node):
+    closed = camera(node)
+    closed.close()
+    closed._follow_publishers()  # as the timer does whose callback was waiting meanwhile
+    assert closed.reliability is None and not list(node.subscriptions)
+    closed.open()
+    assert len(list(node.subscriptions)) == 1
+
+
+def test_without_a_clock_it_follows_the_publishers_all_the_same(node, publish):
+    node.set_parameters([Parameter("use_sim_time", value=True)])
+    opened = camera(node)
+    publish(Image, RELIABLE)
+    deadline = time.monotonic() + 10
+    while opened.reliability != RELIABLE:
+        assert time.monotonic() < deadline, "it still subscribes best effort"
+        rclpy.spin_once(node, timeout_sec=0.1)

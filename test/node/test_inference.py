@@ -292,7 +292,7 @@ def test_a_query_during_the_last_frame_is_answered_when_the_camera_stops(stream_
     stream = stream_of(golden_model)
     stream.show(scenes[:1])
     encoding, go_on = threading.Event(), threading.Event()
-    stream.conversion = lambda pixels: encoding.set() or go_on.wait(TIMEOUT) and pixels
+    stream.conversion = lambda pixels: encoding.set() or (go_on.wait(TIMEOUT) and pixels)
     stream.offer(scenes[1], 1 / FPS)
     assert encoding.wait(TIMEOUT)
     stream.offer(scenes[1], 1.2 / FPS)  # not due: the query is asked after the frame that is being encoded

@@ -19,6 +19,7 @@ import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
@@ -80,9 +81,10 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
         self._queries = QueryInterfaces(self)
-        self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup())
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
+        self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
         if parameters.autostart:
-            self._autostart_timer = self.create_timer(0.0, self._autostart, self._transitions)
+            self._autostart_timer = self.create_timer(0.0, self._autostart, self._transitions, steady)
 
     @property
     def parameters(self) -> Parameters:
@@ -108,8 +110,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
-        self._camera.open()
         self._state = "active"
+        self._camera.open()
         if trouble := self._camera.trouble():
             self.get_logger().warning(trouble)
         return result
@@ -195,7 +197,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def _image_received(self, message: Image | CompressedImage) -> None:
         inbox = self._inbox
-        if inbox is None:
+        if inbox is None or self._state != "active":
             return
         stamp = seconds(message.header.stamp)
         if stamp == 0.0:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -47,16 +49,24 @@ class Camera:
         self.topic = node.resolve_topic_name("image")
         self.reliability: ReliabilityPolicy | None = None  # None while closed
         self.received = 0  # images since it was opened
+        self._lock = threading.Lock()  # a last call of the timer may meet `close`
+        self._open = False
         self._subscription = self._timer = None
 
     def open(self) -> None:
-        self.received = 0
-        self._follow_publishers()
-        # In the images' own group: a subscription is never replaced while its callback runs.
-        self._timer = self._node.create_timer(CHECK_PERIOD, self._follow_publishers, self._group)
+        with self._lock:
+            self.received, self._open = 0, True
+            self._subscribe()
+            # In the images' own group: a subscription is never replaced while its callback runs. On a clock that
+            # runs without /clock.
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._timer = self._node.create_timer(CHECK_PERIOD, self._follow_publishers, self._group, steady)
 
     def close(self) -> None:
-        if self._timer is not None:
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
             self._node.destroy_timer(self._timer)
             self._node.destroy_subscription(self._subscription)
             self._timer = self._subscription = self.reliability = None
@@ -75,6 +85,12 @@ class Camera:
         return ""
 
     def _follow_publishers(self) -> None:
+        with self._lock:
+            if self._open:
+                self._subscribe()
+
+    def _subscribe(self) -> None:
+        """Subscribe as the publishers offer, unless that is so already."""
         publishers = self._node.get_publishers_info_by_topic(self.topic)
         wanted = reliability_for(self._qos, publishers)
         if wanted == self.reliability or (self._subscription is not None and not publishers):
@@ -94,5 +110,6 @@ class Camera:
         )
 
     def _received(self, message: Image | CompressedImage) -> None:
-        self.received += 1
-        self._on_image(message)
+        if self._open:
+            self.received += 1
+            self._on_image(message)

@@ -6,25 +6,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 
 
 class LatencyMeter:
-    """Durations by stage, in seconds; written by one thread, read and emptied by another."""
+    """Durations by stage, in seconds; written by one thread, read and emptied by another. Only their sums are kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._durations: dict[str, list[float]] = defaultdict(list)
+        self._stages: dict[str, tuple[int, float, float]] = {}  # stage -> count, sum and maximum
 
     def add(self, stage: str, seconds: float) -> None:
         with self._lock:
-            self._durations[stage].append(seconds)
+            count, total, worst = self._stages.get(stage, (0, 0.0, 0.0))
+            self._stages[stage] = count + 1, total + seconds, max(worst, seconds)
 
     def take(self) -> dict[str, tuple[float, float]]:
         """(mean, maximum) in seconds of every stage since the last call."""
         with self._lock:
-            durations, self._durations = self._durations, defaultdict(list)
-        return {stage: (sum(all_) / len(all_), max(all_)) for stage, all_ in durations.items()}
+            stages, self._stages = self._stages, {}
+        return {stage: (total / count, worst) for stage, (count, total, worst) in stages.items()}
 
 
 class Lap:

@@ -25,11 +25,15 @@ FAREWELL = 0.3  # seconds in which what `close` has set off is still done and se
 def spin_until_signalled(executor: Executor, close: Callable[[], None], ending: threading.Event | None = None) -> None:
     """Spin until SIGINT, SIGTERM or until `ending` is set; then call `close`, and spin a little longer.
 
+    A second signal ends the process at once.
+
     Call `rclpy.init` with `SignalHandlerOptions.NO`, and this from the main thread.
     """
     ending = ending or threading.Event()
 
     def end(*_) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         ending.set()
         executor.wake()
 
