@@ -24,12 +24,13 @@ TIMEOUT = 20.0  # seconds; nothing here takes one
 
 
 class Recorder:
-    """Outputs that remember. `on_partial` is called in the inference thread after each partial."""
+    """Outputs that remember. `on_decision` and `on_partial` are called in the inference thread."""
 
     def __init__(self, listening=True):
         self.listening = listening
         self.decisions, self.partials, self.utterances, self.streams, self.failures = [], [], [], [], []
         self.on_partial = lambda speech: None
+        self.on_decision = lambda decision: None
         self._changed = threading.Condition()
 
     def _note(self, where, what):
@@ -43,6 +44,7 @@ class Recorder:
 
     def frame_read(self, frame, decision):
         self._note(self.decisions, decision)
+        self.on_decision(decision)
 
     def wants_partial(self):
         return self.listening
@@ -221,6 +223,38 @@ def test_muting_stops_unasked_speech_at_once_and_queries_are_still_answered(stre
     stream.show(scenes[1:5], start=1.0)
     assert len(stream.outputs.utterances) == 1
     assert stream.ask("What is it now?").answer.result(TIMEOUT).text
+
+
+def test_muting_after_the_decision_to_speak_and_before_the_first_token_stops_it_too(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
+    muted = SpeechParameters(muted=True)
+    stream.outputs.on_decision = lambda _: stream.inference.apply(StreamParameters(threshold=1.0), muted)
+    stream.show(scenes[:1])
+    assert stream.outputs.decisions[0].speaks
+    assert (stream.outputs.partials, stream.outputs.utterances, stream.inference.held_back) == ([], [], 1)
+
+
+def test_pausing_closes_the_reply_in_progress_before_it_is_done_and_reads_nothing_more(
+    stream_of, talkative_model, scenes
+):
+    stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
+    pauses = []
+    stream.outputs.on_partial = lambda speech: pauses or pauses.append(stream.inference.pause("Enough."))
+    stream.offer(scenes[0], 0.0)
+    stream.outputs.wait_for(lambda: pauses)
+    pauses[0].result(TIMEOUT)
+    assert [(u.final, u.truncated) for u in stream.outputs.utterances] == [(True, True)]
+    assert len(stream.outputs.partials) == 1 and not stream.inbox.replying
+
+
+def test_closing_closes_the_reply_in_progress(stream_of, talkative_model, scenes):
+    stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
+    stream.offer(scenes[0], 0.0)
+    stream.outputs.wait_for(lambda: stream.outputs.partials)
+    stream.inference.close("The assistant was shut down.")
+    last = stream.outputs.utterances[-1]
+    assert (last.final, last.truncated, last.id) == (True, True, stream.outputs.partials[-1].id)
+    assert last.sequence == stream.outputs.partials[-1].sequence + 1
 
 
 def test_a_repeat_within_the_window_is_not_said_and_nothing_of_it_is_published(stream_of, golden_model, scenes):

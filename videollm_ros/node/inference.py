@@ -69,6 +69,7 @@ class Inference:
         self._stream = 0  # number of the stream being read
         self._restart = ""  # why a new stream must begin before anything else is read
         self._closing = False
+        self._at_rest: list[Future[None]] = []  # who waits for the end of the turn to pause
         self.image_errors = 0
         self.frames_used = 0
         self.newest = 0.0  # stamp of the newest frame read
@@ -106,9 +107,14 @@ class Inference:
         return self._command(lambda: self._forget(reason))
 
     def pause(self, reason: str) -> Future[None]:
-        """Stop speaking and fail every query; the stream is kept."""
+        """Close the reply in progress and fail the queries that wait; the stream is kept.
+
+        The future is done when the last message has been published.
+        """
         self._inbox.drop_frames()
-        return self._command(lambda: self._fall_silent(reason))
+        done: Future[None] = Future()
+        self._inbox.post(lambda: self._fall_silent(reason, done))
+        return done
 
     def close(self, reason: str) -> None:
         """End the thread after the step it is at, and wait for it."""
@@ -153,7 +159,10 @@ class Inference:
                 self._turn(work)
             except Exception as error:  # noqa: BLE001 - whatever fails ends this turn, never the thread
                 self._recover(error, work)
+            while self._at_rest:
+                self._at_rest.pop().set_result(None)
             self.state = self._session.state
+        self._speaker.forget()  # and so closes the reply in progress
 
     def _turn(self, work: Work) -> None:
         if work.frames and work.frames[0].stream != self._stream:
@@ -205,9 +214,10 @@ class Inference:
                 self._publish(event, frames)
                 for command in self._inbox.commands():
                     command()
-                if self._restart or self._closing:
+                if self._restart or self._closing or (self._at_rest and self._speaker.reply is None):
                     break
                 lap()
+        self._inbox.replying = False
         if self._restart:
             self._begin_stream(self._restart)
 
@@ -224,6 +234,8 @@ class Inference:
         if isinstance(event, PartialReply):
             self._inbox.replying = True
             self._speaker.grew(event, query)
+            if self._speaker.reply.silenced:  # muted between the decision to speak and the first token
+                self._session.stop_reply()
             return
         self._inbox.replying = False
         speech = self._speaker.finished(event, query)
@@ -252,13 +264,14 @@ class Inference:
         if speech.muted and reply is not None and reply.query is None:
             self._silence(reply)
 
-    def _fall_silent(self, reason: str) -> None:
+    def _fall_silent(self, reason: str, done: Future[None]) -> None:
         for query in self._inbox.withdraw_all():
             query.fail(reason)
         for query in list(self._asked.values()):
             self._cancel(query, reason)
         if self._speaker.reply is not None:
             self._silence(self._speaker.reply)
+        self._at_rest.append(done)
 
     def _silence(self, reply: Reply) -> None:
         reply.silenced = True

@@ -127,7 +127,8 @@ class Speaker:
 
     def _reply_to(self, event: PartialReply | Utterance, query: Query | None) -> Reply:
         if self.reply is None:
-            self.reply = Reply(query, self._header, self._speak_probability, event.stamp)
+            muted = query is None and self._manners.rules.muted  # since the decision to speak
+            self.reply = Reply(query, self._header, self._speak_probability, event.stamp, silenced=muted)
         return self.reply
 
     def _say(self, reply: Reply, text: str, *, final: bool, truncated: bool = False) -> Speech:
