@@ -37,7 +37,7 @@ from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_sce
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.settings import check_settings, write_settings
 from videollm_ros.training.simulated import simulated_sources
-from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, load_learned
+from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, in_one_dtype, load_learned
 
 FINAL_MODEL = "model"
 log = logging.getLogger(__name__)
@@ -116,6 +116,8 @@ def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: Trai
     objective = _objective(model, stage, config)
     dataset, collate = _data(model, stage, config)
     trainer = ObjectiveTrainer(objective, arguments, train_dataset=dataset, data_collator=collate)
+    if trainer.is_fsdp_enabled:
+        in_one_dtype(objective, model.dtype)
     if trainer.is_world_process_zero():
         write_settings(folder, stage, config)
     newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
@@ -158,6 +160,7 @@ def _gathered(trainer: ObjectiveTrainer, stage: StageConfig, start: LiveModel, c
     """FSDP spreads parameters over processes: collect what was learned and put it into a whole model."""
     folder = Path(trainer.args.output_dir) / "learned"
     trainer.save_model(str(folder))
+    trainer.accelerator.wait_for_everyone()  # one process writes, all read
     load_learned(_objective(start, stage, config), folder / WEIGHTS_NAME)
     return start
 

@@ -66,12 +66,11 @@ class ObjectiveTrainer(Trainer):
     # Checkpoints hold what learns. The frozen rest comes from where the run started.
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if not self.args.should_save:  # every process is here, one writes
+            return
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        # `state_dict` is given where the parameters are spread over processes.
-        tensors = state_dict if state_dict is not None else dict(self.model.state_dict())
-        learned = {name for name, parameter in self.model.named_parameters() if parameter.requires_grad}
-        save_file({n: t.detach().cpu().contiguous() for n, t in tensors.items() if n in learned}, folder / WEIGHTS_NAME)
+        save_learned(self.model, folder / WEIGHTS_NAME, state_dict)
         torch.save(self.args, folder / "training_args.bin")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -82,6 +81,18 @@ class ObjectiveTrainer(Trainer):
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
+def save_learned(model: nn.Module, path: Path, state_dict: dict[str, Tensor] | None = None) -> None:
+    """Write the parameters that learn.
+
+    Args:
+        state_dict: the model's, where its parameters are spread over processes.
+    """
+    tensors = model.state_dict() if state_dict is None else state_dict
+    learned = _learned_names(model)
+    named = {_plain(name): tensor for name, tensor in tensors.items()}
+    save_file({name: t.detach().cpu().contiguous() for name, t in named.items() if name in learned}, path)
+
+
 def load_learned(model: nn.Module, path: Path) -> None:
     """Put the weights of a training checkpoint back.
 
@@ -89,11 +100,27 @@ def load_learned(model: nn.Module, path: Path) -> None:
         ConfigError: it holds other parameters than those that learn now.
     """
     weights = load_file(path)
-    learned = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    learned = _learned_names(model)
     if weights.keys() != learned:
         other = sorted(weights.keys() ^ learned)[0]
         raise ConfigError(f"{path} is of a run in which other parameters learned, for example {other}; start a new run")
     model.load_state_dict(weights, strict=False)
+
+
+def in_one_dtype(model: nn.Module, dtype: torch.dtype) -> None:
+    """Cast the parameters, not the buffers: FSDP flattens parameters of one type only, and keeps those that learn in
+    float32 itself once they are spread."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+
+
+def _learned_names(model: nn.Module) -> set[str]:
+    return {_plain(name) for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _plain(name: str) -> str:
+    """A parameter's name without what FSDP puts in."""
+    return name.replace("_fsdp_wrapped_module.", "")
 
 
 class LossBar(ProgressCallback):
