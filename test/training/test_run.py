@@ -47,9 +47,11 @@ def test_the_log_has_the_loss_of_silence_and_of_text(run, write_config):
     assert all({"loss", "stream_loss", "text_loss"} <= entry.keys() for entry in state["log_history"][:6])
 
 
-@pytest.mark.parametrize("vision", [False, True])
-def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(run, write_config, tmp_path, vision):
-    run["stages"][0]["learn"]["vision"] = vision
+@pytest.mark.parametrize("change", [{}, {"vision": True}, {"silent_share": 0.3, "broken_replies": 0.8}], ids=str)
+def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(run, write_config, tmp_path, change):
+    stage = run["stages"][0]
+    for name, value in change.items():
+        (stage["learn"] if name == "vision" else stage["data"])[name] = value
     train(TrainConfig.load(write_config(run)))
     uninterrupted = losses(Path(run["output"]) / "1-dialogue", 6)
 

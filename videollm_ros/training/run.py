@@ -216,4 +216,7 @@ def _data(
         sources, frames = file_sources(stage.data, model)
     pad = model.tokenizer.pad_token_id
     collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
-    return DialogueSamples(sources, model, stage.data, config.seed, frames=frames), collate
+    samples = DialogueSamples(sources, model, stage.data, config.seed, frames=frames)
+    if simulator is None:
+        samples.check_lengths()
+    return samples, collate

@@ -41,7 +41,8 @@ class Source:
 
 
 class DialogueSamples(Dataset):
-    """Sample i is the same every time, so that a resumed run sees what an uninterrupted one would have seen."""
+    """Sample i is the same every time in an epoch, so that a resumed run sees what an uninterrupted one would have
+    seen. Another epoch changes it in another way."""
 
     def __init__(
         self, sources: Sequence[Source], model: LiveModel, data: DataConfig, seed: int, *, frames: bool
@@ -52,22 +53,49 @@ class DialogueSamples(Dataset):
         self._data = data
         self._seed = seed
         self._name = "frames" if frames else "features"
+        self._max_tokens = getattr(model.llm.config.get_text_config(), "max_position_embeddings", None)
+        self._epoch = torch.zeros((), dtype=torch.long).share_memory_()  # the loader's processes see it change
 
     def __len__(self) -> int:
         return len(self._sources)
 
     def __getitem__(self, index: int) -> Sample:
         source = self._sources[index]
-        input_ids, labels = self.encode(source, random.Random(f"{self._seed}:{index}"))
+        rng = random.Random(f"{self._seed}:{int(self._epoch)}:{index}")
+        input_ids, labels = self.encode(source, rng)
         seen = {self._name: source.read(source.dialogue)}
         return Sample(input_ids, labels, **seen, events=source.events, states=source.states)
 
+    def set_epoch(self, epoch: int) -> None:
+        """Draw what is random in the samples for this epoch. The Trainer's data loader calls it."""
+        self._epoch.fill_(epoch)
+
+    def check_lengths(self) -> None:
+        """Raise DialogueError for a dialogue that cannot be encoded, or is longer than the decoder can read."""
+        for source in self._sources:
+            dialogue = source.dialogue
+            num_tokens = len(self._encode(source, dialogue.conversation)[0])
+            if self._max_tokens is not None and num_tokens > self._max_tokens:
+                raise DialogueError(
+                    f"{dialogue.source}: the dialogue of {dialogue.num_frames} frames has {num_tokens} tokens, the "
+                    f"decoder reads {self._max_tokens} at most (max_position_embeddings); split it."
+                )
+
     def encode(self, source: Source, rng: random.Random) -> tuple[list[int], list[int]]:
-        """Token ids and labels of a source."""
-        data, template = self._data, self._template
-        conversation = source.dialogue.conversation
+        """Token ids and labels of a source, changed at random as the configuration asks."""
+        data = self._data
+        original = conversation = source.dialogue.conversation
         if data.broken_replies and rng.random() < data.broken_replies:
-            conversation = break_reply(conversation, rng)
+            conversation = break_reply(original, rng)
+        input_ids, labels = self._encode(source, conversation)
+        if self._max_tokens is not None and len(input_ids) > self._max_tokens:
+            input_ids, labels = self._encode(source, original)  # a correction made it too long
+        if data.silent_share < 1:
+            labels = keep_silent_share(input_ids, labels, self._template, data.silent_share, rng)
+        return input_ids, labels
+
+    def _encode(self, source: Source, conversation: list[dict]) -> tuple[list[int], list[int]]:
+        data, template = self._data, self._template
         if data.baseline == "per_frame":
             conversation = per_frame_dialogue(conversation)
         try:
@@ -76,8 +104,6 @@ class DialogueSamples(Dataset):
             raise DialogueError(f"{source.dialogue.source}: {error}.") from error
         if data.baseline == "interleaved":
             labels = interleaved_labels(input_ids, labels, template)
-        if data.silent_share < 1:
-            labels = keep_silent_share(input_ids, labels, template, data.silent_share, rng)
         if source.forgotten:
             input_ids, labels = forget_frames(input_ids, labels, template, source.forgotten)
         return input_ids, labels

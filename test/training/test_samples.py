@@ -1,0 +1,84 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Dialogues as samples: what is random in them, and those that the decoder cannot read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from videollm_ros.data import Dialogue, DialogueError, FeatureFolder
+from videollm_ros.data.dialogues import write_dialogues
+from videollm_ros.live import LiveModel
+from videollm_ros.training.config import DataConfig, TrainConfig
+from videollm_ros.training.run import train
+from videollm_ros.training.samples import DialogueSamples, file_sources
+
+GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return LiveModel.from_pretrained(
+        GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu", dtype="float32"
+    )
+
+
+@pytest.fixture
+def store(tmp_path, model):
+    """Writes dialogues of these numbers of frames, and features; returns their configuration."""
+
+    def write(*lengths, **settings):
+        dialogues = []
+        for number, length in enumerate(lengths):
+            conversation = [
+                {"role": "stream", "num_frames": length, "learn": True},
+                {"role": "assistant", "content": "A cup.", "learn": True},
+            ]
+            dialogues.append(Dialogue(f"v{number}", (0, length), conversation))
+            FeatureFolder(tmp_path / "features").write(f"v{number}", torch.zeros(length, 10, 64))
+        write_dialogues(dialogues, tmp_path / "dialogues.jsonl")
+        return DataConfig(dialogues=str(tmp_path / "dialogues.jsonl"), features=str(tmp_path / "features"), **settings)
+
+    return write
+
+
+def samples_of(data, model):
+    sources, frames = file_sources(data, model)
+    return DialogueSamples(sources, model, data, 0, frames=frames)
+
+
+def test_a_dialogue_longer_than_the_decoder_reads_is_named(store, model, tmp_path):
+    most = model.llm.config.max_position_embeddings
+    samples_of(store(4, most // 11 - 20), model).check_lengths()
+    with pytest.raises(DialogueError) as error:
+        samples_of(store(4, most), model).check_lengths()
+    assert str(error.value).startswith(f"{tmp_path / 'dialogues.jsonl'}:2: the dialogue of {most} frames has ")
+    assert f"the decoder reads {most} at most" in str(error.value)
+
+
+def test_a_run_looks_at_the_lengths_before_it_trains(store, run, write_config):
+    data = store(4, 300)
+    run["model"] = {"llm": str(GOLDENS / "base"), "vision": str(GOLDENS / "vision"), "live": {"frame_resolution": 96}}
+    run["stages"][0]["data"] = {"dialogues": data.dialogues, "features": data.features}
+    with pytest.raises(DialogueError, match="the decoder reads 2048 at most"):
+        train(TrainConfig.load(write_config(run)))
+    assert not list(Path(run["output"]).glob("*/checkpoint-*"))
+
+
+def test_what_is_random_is_another_in_each_epoch_and_the_same_within_one(store, model):
+    samples = samples_of(store(30, silent_share=0.5), model)
+    first = samples[0].labels
+    assert samples[0].labels == first
+    samples.set_epoch(1)
+    assert samples[0].labels != first
+    samples.set_epoch(0)
+    assert samples[0].labels == first
+
+
+def test_training_tells_the_samples_which_epoch_it_is(run, write_config, monkeypatch):
+    told = []
+    monkeypatch.setattr(DialogueSamples, "set_epoch", lambda _, epoch: told.append(epoch))
+    train(TrainConfig.load(write_config(run)))  # 6 steps of 2 of the 8 samples
+    assert sorted(set(told)) == [0, 1]
+    assert told == sorted(told)
