@@ -101,6 +101,18 @@ def test_other_settings_do_not_go_on_with_work_that_is_there(run, write_config):
     train(TrainConfig.load(write_config(run)))
 
 
+def test_a_setting_that_there_was_not_then_had_its_default(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    path = Path(run["output"]) / "1-dialogue" / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings["stage"]["event_lesson"]
+    path.write_text(json.dumps(settings))
+    train(TrainConfig.load(write_config(run)))
+    run["stages"][0]["event_lesson"] = True
+    with pytest.raises(ConfigError, match=r"was trained with stage.event_lesson False, .* is True"):
+        train(TrainConfig.load(write_config(run)))
+
+
 def test_an_unknown_stage_to_stop_after_is_an_error(run, write_config):
     with pytest.raises(ConfigError, match="no stage 'last' to stop after; the stages are dialogue"):
         train(TrainConfig.load(write_config(run)), stop_after="last")

@@ -88,7 +88,7 @@ class DialogueSamples(Dataset):
         if data.broken_replies and rng.random() < data.broken_replies:
             conversation = break_reply(original, rng)
         input_ids, labels = self._encode(source, conversation)
-        if self._max_tokens is not None and len(input_ids) > self._max_tokens:
+        if conversation is not original and len(input_ids) > (self._max_tokens or len(input_ids)):
             input_ids, labels = self._encode(source, original)  # a correction made it too long
         if data.silent_share < 1:
             labels = keep_silent_share(input_ids, labels, self._template, data.silent_share, rng)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from videollm_ros.training.config import ConfigError, StageConfig, TrainConfig
+from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig, from_values
 
 SETTINGS_NAME = "settings.json"
 
@@ -17,7 +17,9 @@ SETTINGS_NAME = "settings.json"
 def write_settings(folder: Path, stage: StageConfig, config: TrainConfig) -> None:
     """Keep what the stage in `folder` is trained with."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / SETTINGS_NAME).write_text(json.dumps(_settings(stage, config), indent=2) + "\n", encoding="utf-8")
+    (folder / SETTINGS_NAME).write_text(
+        json.dumps(_settings(stage, config.model, config.seed), indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def check_settings(folder: Path, stage: StageConfig, config: TrainConfig) -> None:
@@ -31,10 +33,14 @@ def check_settings(folder: Path, stage: StageConfig, config: TrainConfig) -> Non
     if not path.exists() or not has_work:
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid JSON: {error}; delete {folder} to train the stage anew") from error
-    then, now = dict(_flat(before)), dict(_flat(_settings(stage, config)))
+        values = json.loads(path.read_text(encoding="utf-8"))
+        # Read as a configuration is, so that a setting which there was not then has its default.
+        before = _settings(
+            from_values(StageConfig, values["stage"]), from_values(ModelConfig, values["model"]), values["seed"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be used: {error}; delete {folder} to train the stage anew") from error
+    then, now = dict(_flat(before)), dict(_flat(_settings(stage, config.model, config.seed)))
     for name in sorted(then.keys() | now.keys()):
         if then.get(name) != now.get(name):
             raise ConfigError(
@@ -43,8 +49,8 @@ def check_settings(folder: Path, stage: StageConfig, config: TrainConfig) -> Non
             )
 
 
-def _settings(stage: StageConfig, config: TrainConfig) -> dict:
-    values = {"seed": config.seed, "model": asdict(config.model), "stage": asdict(stage)}
+def _settings(stage: StageConfig, model: ModelConfig, seed: int) -> dict:
+    values = {"seed": seed, "model": asdict(model), "stage": asdict(stage)}
     return json.loads(json.dumps(values, default=str))  # tuples as JSON has them
 
 
