@@ -104,12 +104,17 @@ class StreamSession:
     def max_new_tokens(self, value: int) -> None:
         if value < 1:
             raise ValueError(f"max_new_tokens is at least 1: {value}")
-        if self._context.longest_exchange - value < 1:
+        if value > self.max_new_tokens_limit:
             raise ValueError(
                 f"context.max_tokens {self._context.cache.max_tokens} is too small for replies of {value} tokens: "
                 f"two of them, the system prompt ({self.model.template.num_system_tokens} tokens) and a frame must fit"
             )
         self._max_new_tokens = value
+
+    @property
+    def max_new_tokens_limit(self) -> int:
+        """The largest max_new_tokens that the context has room for."""
+        return self._context.longest_exchange - 1
 
     # Queries.
 

@@ -35,7 +35,8 @@ def descriptor(declaration: Declaration) -> ParameterDescriptor:
 class LiveParameters:
     """Declares the parameters of `cls` on `node` and keeps `current` true to them.
 
-    `on_change(current)` is called after every accepted change.
+    `on_change(current)` is called after every accepted change. `problem_now(name, value)` is a sentence saying why
+    a value that the declaration allows cannot be taken over as things are, or None.
 
     Raises:
         rclpy.exceptions.ParameterException: an override of the wrong type or out of range.
@@ -47,8 +48,10 @@ class LiveParameters:
         node: Node,
         cls: type = Parameters,
         on_change: Callable[[Parameters], None] = lambda _: None,
+        problem_now: Callable[[str, object], str | None] = lambda name, value: None,
     ):
-        self._node, self._cls, self._on_change = node, cls, on_change
+        self._node, self._cls = node, cls
+        self._on_change, self._problem_now = on_change, problem_now
         self._declared = {each.name: each for each in declarations(cls)}
         for each in self._declared.values():
             node.declare_parameter(each.name, each.default, descriptor(each))
@@ -62,7 +65,10 @@ class LiveParameters:
     def _check(self, changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
             declaration = self._declared.get(change.name)
-            if declaration and (problem := problem_with(declaration, change.value)):
+            if declaration is None:
+                continue
+            problem = problem_with(declaration, change.value) or self._problem_now(change.name, change.value)
+            if problem:
                 return SetParametersResult(successful=False, reason=problem)
         return SetParametersResult(successful=True)
 
