@@ -161,7 +161,7 @@ def assistants(golden_paths, talkative_model, tmp_path_factory, logs):
     talkative = tmp_path_factory.mktemp("talkative")
     talkative_model.save_pretrained(talkative)
     golden = [f"model.{key}:={path}" for key, path in golden_paths.items()]
-    common = ["model.device:=cpu", f"stream.fps:={FPS}", "speech.repeat_window:=0.0"]
+    common = ["model.device:=cpu", "model.cpu_threads:=1", f"stream.fps:={FPS}", "speech.repeat_window:=0.0"]
     processes = {
         "golden": start("assistant_node", "/golden", *golden, *common, log=logs / "golden.log"),
         "talkative": start(
@@ -321,6 +321,21 @@ def test_a_flood_of_queries_is_answered_or_refused_and_images_go_on(talkative, s
     talkative.read(jpeg(scenes[0]))
 
 
+def test_a_query_on_the_topic_that_has_no_answer_is_told_in_the_diagnostics(talkative, logs):
+    assert talkative.set("stream.max_new_tokens", 900).successful
+    talkative.queries.publish(String(data="Is this the last one?"))
+    assert talkative.wait_for(lambda: any(p.query == "Is this the last one?" for p in talkative.partials))
+    assert talkative.call(Trigger, "reset").success
+    told = "A query on ~/query was not answered. The stream was reset before the answer"
+    assert talkative.wait_for(lambda: told in talkative.statuses["speech"].message)
+    assert talkative.statuses["speech"].level == DiagnosticStatus.WARN
+    assert told in (logs / "talkative.log").read_text()
+
+
+def test_the_threads_of_the_model_are_bounded(assistants, clients, logs):
+    assert "Loaded on cpu (1 threads)" in (logs / "golden.log").read_text()
+
+
 @pytest.mark.parametrize("query", ["", "   "])
 def test_an_empty_query_is_refused_with_a_sentence(golden, query):
     assert "The query is empty" in golden.call(Ask, "ask", query=query).message
@@ -337,8 +352,8 @@ def test_malformed_images_are_reported_and_the_stream_goes_on(golden, talkative,
             setattr(broken, field, value)
         golden.publish(broken)
     assert golden.wait_for(lambda: int(values_of(golden, "camera").get("images refused", 0)) > 0)
-    assert golden.statuses["model"].level == DiagnosticStatus.ERROR
-    assert values_of(golden, "model")["last error"]
+    assert golden.statuses["camera"].level == DiagnosticStatus.WARN and values_of(golden, "camera")["last error"]
+    assert golden.statuses["model"].level == DiagnosticStatus.OK
     golden.read(raw(scenes[1]))
 
     talkative.read(jpeg(scenes[0]))
@@ -394,6 +409,7 @@ def test_parameters_change_live_within_their_range_and_no_others(golden, scenes)
         ("stream.threshold", "high", "type"),
         ("model.checkpoint", "elsewhere", "read-only"),
         ("stream.fps", 1.0, "read-only"),
+        ("stream.max_new_tokens", 2048, "is at most"),  # the context has 2048 tokens in all
     ]:
         result = golden.set(name, value)
         assert not result.successful and reason in result.reason

@@ -62,6 +62,9 @@ class Recorder:
     def failed(self, sentence):
         self._note(self.failures, sentence)
 
+    def image_refused(self, sentence):
+        self._note(self.failures, sentence)
+
 
 class Stream:
     """An inference thread with everything around it; images are offered one by one, each once the last is read."""
@@ -238,12 +241,16 @@ def test_pausing_closes_the_reply_in_progress_before_it_is_done_and_reads_nothin
     stream_of, talkative_model, scenes
 ):
     stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
-    pauses = []
-    stream.outputs.on_partial = lambda speech: pauses or pauses.append(stream.inference.pause("Enough."))
+    said, at_rest = [], threading.Event()
+
+    def pause(_):
+        done = stream.inference.pause("Enough.")
+        done.add_done_callback(lambda _: said.extend(stream.outputs.utterances) or at_rest.set())
+
+    stream.outputs.on_partial = pause
     stream.offer(scenes[0], 0.0)
-    stream.outputs.wait_for(lambda: pauses)
-    pauses[0].result(TIMEOUT)
-    assert [(u.final, u.truncated) for u in stream.outputs.utterances] == [(True, True)]
+    assert at_rest.wait(TIMEOUT)
+    assert [(u.final, u.truncated) for u in said] == [(True, True)]
     assert len(stream.outputs.partials) == 1 and not stream.inbox.replying
 
 

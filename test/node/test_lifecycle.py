@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import weakref
 
 import pytest
@@ -14,10 +15,12 @@ import pytest
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from videollm_ros.live import LiveModel
 from videollm_ros.node.assistant_node import AssistantNode
+from videollm_ros.node.diagnostics import model_status
 
 
 @pytest.fixture
@@ -51,6 +54,33 @@ def test_cleanup_frees_the_model_every_time(node, monkeypatch):
         assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
         gc.collect()
         assert models[-1]() is None
+
+
+class Unforeseen(Exception):
+    """What no part of the node expects."""
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (OSError("there is no such checkpoint"), TransitionCallbackReturn.FAILURE),
+        (Unforeseen("a bug"), TransitionCallbackReturn.ERROR),
+    ],
+)
+def test_a_model_that_is_not_loaded_stays_an_error_until_it_is(node, monkeypatch, error, result):
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LiveModel, "from_pretrained", fail)
+        assert node.trigger_configure() == result
+    with monkeypatch.context() as later:
+        now = time.monotonic()
+        later.setattr(time, "monotonic", lambda: now + 3600)
+        status = model_status("unconfigured", "", node._model_error, None)
+    assert status.level == DiagnosticStatus.ERROR and str(error) in status.message
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert model_status("inactive", "", node._model_error, None).level == DiagnosticStatus.OK
 
 
 def test_an_interrupt_ends_the_node_while_a_model_is_being_loaded(tmp_path):

@@ -47,10 +47,11 @@ from .query_interfaces import QueryInterfaces
 from .sampling import Sample, StampSampler
 from .speech import Speech
 from .spinning import spin_until_signalled
+from .transitions import reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
 SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera
-RESET_TIMEOUT = 10.0  # seconds for the inference thread to finish the step it is at
+REST_TIMEOUT = 10.0  # seconds for the inference thread to finish the step it is at
 LOADING = "loading the model"
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
@@ -63,8 +64,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         # Transitions in a group of their own: while a model loads, parameters and diagnostics stay responsive.
         self._transitions = MutuallyExclusiveCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
-        self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed)
-        self._error = LastError()
+        self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed, self._problem_now)
+        self._model_error, self._image_error, self._query_error = LastError(), LastError(), LastError()
         self._desk = QueryDesk()
         self._state = "unconfigured"
         self._inference: Inference | None = None  # from configure to cleanup
@@ -96,18 +97,21 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     # Lifecycle.
 
+    @reports_failure
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._state = LOADING
+        self._model_error.clear()
         try:
             self._load()
         except (CheckpointError, OSError, ValueError, RuntimeError, ImportError) as error:
             self._state = "unconfigured"
-            self.failed(f"The model was not loaded: {error}")
+            self.failed(f"The model was not loaded: {error}", lasting=True)
             self._free()
             return TransitionCallbackReturn.FAILURE
         self._state = "inactive"
         return super().on_configure(state)
 
+    @reports_failure
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self._state = "active"
@@ -116,24 +120,31 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self.get_logger().warning(trouble)
         return result
 
+    @reports_failure
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._state = "inactive"
         self._camera.close()
-        self._inference.pause("The assistant was deactivated.").result(RESET_TIMEOUT)
+        try:
+            self._inference.pause("The assistant was deactivated.").result(REST_TIMEOUT)
+        except FutureTimeoutError:
+            self.get_logger().warning(f"The model did not come to rest within {REST_TIMEOUT:g} s; it does later.")
         return super().on_deactivate(state)
 
+    @reports_failure
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._free()
         self._state = "unconfigured"
         return super().on_cleanup(state)
 
+    @reports_failure
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self.close()
         self._state = "finalized"
         return super().on_shutdown(state)
 
+    @reports_failure
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.failed("A lifecycle transition failed; the node is unconfigured again.")
+        self.get_logger().error("A lifecycle transition failed; the node is unconfigured again.")
         self.close()
         self._state = "unconfigured"
         return super().on_error(state)
@@ -154,6 +165,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if not wanted.checkpoint:
             raise ValueError("model.checkpoint is empty: set it to a hub id or a folder, or load a file of config/.")
         self.get_logger().info(f"Loading {wanted.checkpoint} ...")
+        if wanted.cpu_threads:
+            torch.set_num_threads(wanted.cpu_threads)  # of the threads that are started after this
         colour_converter()  # now, and not at the first image
         started = time.monotonic()
         model = LiveModel.from_pretrained(
@@ -178,8 +191,10 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._inference = Inference(session, self._inbox, self._manners, self, to_rgb)
         gc.collect()
         gc.freeze()  # or a full collection would stop every thread for some 0.1 s, again and again
+        self._parameters_changed(self.parameters)  # which may have changed meanwhile
+        where = f"cpu ({torch.get_num_threads()} threads)" if model.device.type == "cpu" else model.device
         took = time.monotonic() - started
-        self.get_logger().info(f"Loaded on {model.device} in {took:.1f} s; reads {fps:g} frames per second.")
+        self.get_logger().info(f"Loaded on {where} in {took:.1f} s; reads {fps:g} frames per second.")
 
     def _free(self) -> None:
         inference, self._inference = self._inference, None
@@ -234,9 +249,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
             response.message = f"There is no stream to forget: the assistant is {self._state}."
             return response
         try:
-            inference.reset("~/reset was called").result(RESET_TIMEOUT)
+            inference.reset("~/reset was called").result(REST_TIMEOUT)
         except FutureTimeoutError:
-            response.message = f"The model did not come to rest within {RESET_TIMEOUT:g} s; it resets when it does."
+            response.message = f"The model did not come to rest within {REST_TIMEOUT:g} s; it resets when it does."
             return response
         response.success, response.message = True, "The stream is forgotten."
         return response
@@ -251,6 +266,13 @@ class AssistantNode(LifecycleNodeMixin, Node):
         inference = self._inference
         if inference is not None:
             inference.apply(parameters.stream, parameters.speech)
+
+    def _problem_now(self, name: str, value: object) -> str | None:
+        inference = self._inference
+        if name == "stream.max_new_tokens" and inference is not None and value > inference.max_new_tokens_limit:
+            limit, context = inference.max_new_tokens_limit, inference.state.max_tokens
+            return f"{name} is at most {limit} with a context of {context} tokens, and was given {value}."
+        return None
 
     # Outputs: called by the inference thread.
 
@@ -272,9 +294,17 @@ class AssistantNode(LifecycleNodeMixin, Node):
     def stream_began(self, reason: str) -> None:
         self.get_logger().info(f"A new stream begins: {reason}.")
 
-    def failed(self, sentence: str) -> None:
-        self._error.note(sentence)
-        self.get_logger().error(sentence, throttle_duration_sec=1.0)
+    def failed(self, sentence: str, *, lasting: bool = False) -> None:
+        if self._model_error.note(sentence, lasting=lasting):
+            self.get_logger().error(sentence)
+
+    def image_refused(self, sentence: str) -> None:
+        self._image_error.note(sentence)
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
+
+    def query_refused(self, sentence: str) -> None:
+        self._query_error.note(sentence)
+        self.get_logger().warning(sentence, throttle_duration_sec=1.0)
 
     def _lifecycle_publisher(self, message_type: type, topic: str) -> LifecyclePublisher:
         return self.create_lifecycle_publisher(message_type, topic, RELIABLE)
@@ -283,11 +313,12 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def _publish_diagnostics(self) -> None:
         inference, inbox, manners = self._inference, self._inbox, self._manners
-        statuses = [model_status(self._state, self.parameters.model.checkpoint, self._error, inference)]
+        statuses = [model_status(self._state, self.parameters.model.checkpoint, self._model_error, inference)]
         if inference is not None and inbox is not None and manners is not None:
-            statuses.append(speech_status(manners, self._desk, inference))
+            statuses.append(speech_status(manners, self._desk, inference, self._query_error))
             if self._state == "active":
-                statuses.append(self._camera_diagnostics.status(self._camera, inbox, inference))
+                status = self._camera_diagnostics.status(self._camera, inbox, inference, self._image_error)
+                statuses.append(status)
         self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
 
 

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,21 +22,34 @@ from .manners import Manners
 from .queries import QueryDesk
 
 ERROR_SECONDS = 10.0  # an error colours the diagnostics for so long
+LOG_PERIOD = 1.0  # seconds between two lines in the log of the same error
 
 
 @dataclass
 class LastError:
-    """The newest error, kept for the diagnostics."""
+    """The newest error of one part of the node, kept for the diagnostics. Times are seconds, monotonic."""
 
     sentence: str = ""
-    at: float = field(default=-ERROR_SECONDS)  # seconds on the monotonic clock
+    lasting: bool = False  # until `clear`
+    _at: float = -math.inf
+    _logged: float = -math.inf
 
-    def note(self, sentence: str) -> None:
-        self.sentence, self.at = sentence, time.monotonic()
+    def note(self, sentence: str, *, lasting: bool = False) -> bool:
+        """Keep it. Returns whether it is worth a line in the log: another one, or the same after a while."""
+        now = time.monotonic()
+        is_news = sentence != self.sentence or now - self._logged >= LOG_PERIOD
+        if is_news:
+            self._logged = now
+        self.sentence, self.lasting, self._at = sentence, lasting, now
+        return is_news
+
+    def clear(self) -> None:
+        """What was wrong has been put right; the sentence is kept."""
+        self.lasting, self._at = False, -math.inf
 
     @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self.at < ERROR_SECONDS
+    def is_current(self) -> bool:
+        return self.lasting or time.monotonic() - self._at < ERROR_SECONDS
 
 
 class Rate:
@@ -57,13 +71,15 @@ class CameraDiagnostics:
     def __init__(self) -> None:
         self._in, self._used, self._dropped = Rate(), Rate(), Rate()
 
-    def status(self, camera: Camera, inbox: Inbox, inference: Inference) -> DiagnosticStatus:
+    def status(self, camera: Camera, inbox: Inbox, inference: Inference, error: LastError) -> DiagnosticStatus:
         incoming, used = self._in(camera.received), self._used(inference.frames_used)
         dropping = self._dropped(inbox.dropped)
         level, message = DiagnosticStatus.OK, f"{incoming:.1f} Hz in, {used:.1f} Hz used"
         if incoming == 0.0:
             level = DiagnosticStatus.WARN
             message = camera.trouble() or f"No image came on {camera.topic} in the last second."
+        elif error.is_current:
+            level, message = DiagnosticStatus.WARN, error.sentence
         elif dropping > 0:
             level, message = DiagnosticStatus.WARN, f"The model falls behind: {dropping:.1f} frames dropped per second."
         reliability = camera.reliability or ReliabilityPolicy.UNKNOWN
@@ -80,9 +96,11 @@ class CameraDiagnostics:
                 "frames due": inbox.due,
                 "frames used": inference.frames_used,
                 "frames dropped": inbox.dropped,
+                "frames skipped as unchanged": inference.state.frames_skipped,
                 "frames waiting": inbox.waiting,
                 "lag behind the newest image (s)": f"{max(0.0, inbox.newest - inference.newest):.2f}",
                 "images refused": inference.image_errors,
+                "last error": error.sentence,
             },
         )
 
@@ -90,7 +108,7 @@ class CameraDiagnostics:
 def model_status(state: str, checkpoint: str, error: LastError, inference: Inference | None) -> DiagnosticStatus:
     """State, context, latency and memory. Latencies are since the last call; `state` is the lifecycle's."""
     level, message = DiagnosticStatus.OK, state
-    if error.is_fresh:
+    if error.is_current:
         level, message = DiagnosticStatus.ERROR, error.sentence
     values = {"state": state, "checkpoint": checkpoint, "last error": error.sentence}
     if inference is not None:
@@ -108,22 +126,27 @@ def model_status(state: str, checkpoint: str, error: LastError, inference: Infer
             values[f"latency: {stage}, max (ms)"] = f"{1e3 * worst:.1f}"
     values["memory: process (MiB)"] = _resident_bytes() >> 20
     if torch.cuda.is_available():
-        values["memory: GPU (MiB)"] = torch.cuda.memory_allocated() >> 20
+        device = inference.device if inference is not None and inference.device.type == "cuda" else None
+        values["memory: GPU (MiB)"] = torch.cuda.memory_allocated(device) >> 20
     return _status("model", level, message, values)
 
 
-def speech_status(manners: Manners, desk: QueryDesk, inference: Inference) -> DiagnosticStatus:
-    """What is said and asked, and what was held back."""
+def speech_status(manners: Manners, desk: QueryDesk, inference: Inference, error: LastError) -> DiagnosticStatus:
+    """What is said and asked, and what was held back; `error` is the newest of queries."""
     muted = manners.rules.muted
+    level, message = DiagnosticStatus.OK, "muted" if muted else "speaking"
+    if error.is_current:
+        level, message = DiagnosticStatus.WARN, error.sentence
     return _status(
         "speech",
-        DiagnosticStatus.OK,
-        "muted" if muted else "speaking",
+        level,
+        message,
         {
             "muted": str(muted).lower(),
             "unasked utterances held back": inference.held_back,
             "queries waiting": desk.outstanding,
             "queries refused": desk.refused,
+            "last error": error.sentence,
         },
     )
 

@@ -73,6 +73,8 @@ class Inference:
         self.image_errors = 0
         self.frames_used = 0
         self.newest = 0.0  # stamp of the newest frame read
+        self.device = session.model.device
+        self.max_new_tokens_limit = session.max_new_tokens_limit
         self.latency = LatencyMeter()
         self.state = session.state
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
@@ -144,7 +146,10 @@ class Inference:
         if isinstance(error, FrameDropped):
             return
         self.image_errors += 1
-        self._outputs.failed(str(error) if isinstance(error, ImageError) else failure("encoder", error))
+        if isinstance(error, ImageError):
+            self._outputs.image_refused(str(error))
+        else:
+            self._outputs.failed(failure("encoder", error))
 
     # From here on: the inference thread.
 

@@ -68,6 +68,11 @@ class ModelParameters:
         "Weight-only quantization of the language model.",
         choices=("none", "int8", "int4", "fp8"),
     )
+    cpu_threads: int = parameter(
+        0,
+        "Threads of PyTorch on the CPU; 0: torch's choice. Small models run best with 1.",
+        bounds=(0, 1024),
+    )
 
 
 @dataclass(frozen=True)

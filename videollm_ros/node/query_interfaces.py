@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from rclpy.action import ActionServer, CancelResponse
@@ -44,9 +45,14 @@ class QueryInterfaces:
 
     def _heard(self, message: String) -> None:
         try:
-            self._node.ask(message.data, "")
+            self._node.ask(message.data, "").answer.add_done_callback(self._answered)
         except QueryError as error:
-            self._node.failed(f"A query on ~/query was refused. {error}")
+            self._node.query_refused(f"A query on ~/query was refused. {error}")
+
+    def _answered(self, answer: Future[Speech]) -> None:
+        """Nobody waits for the answer to a query on the topic: what became of it is said in the log."""
+        if error := answer.exception():
+            self._node.query_refused(f"A query on ~/query was not answered. {error}")
 
     def _ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
         timeout = self._node.parameters.speech.ask_timeout

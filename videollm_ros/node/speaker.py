@@ -16,7 +16,7 @@ from .speech import Speech
 
 
 class Outputs(Protocol):
-    """What becomes of the stream's events. Called from the inference thread (`failed` from the encoder's too)."""
+    """What becomes of the stream's events. Called from the inference thread, the last two from the encoder's too."""
 
     def frame_read(self, frame: Frame, decision: FrameDecision) -> None: ...
 
@@ -29,6 +29,8 @@ class Outputs(Protocol):
     def stream_began(self, reason: str) -> None: ...
 
     def failed(self, sentence: str) -> None: ...
+
+    def image_refused(self, sentence: str) -> None: ...
 
 
 @dataclass
