@@ -1,12 +1,14 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The assistant on a camera topic, or on a video that is played to it.
+r"""The assistant on a camera topic, or on a video that is played to it.
 
-    ros2 launch videollm_ros assistant.launch.py image:=/camera/image_raw
-    ros2 launch videollm_ros assistant.launch.py image:=/camera/image_raw/compressed image_transport:=compressed
-    ros2 launch videollm_ros assistant.launch.py video:=kitchen.mp4 loop:=true
+    ros2 launch videollm_ros assistant.launch.py image:=/camera/image_raw params_file:=8b_v1plus
+    ros2 launch videollm_ros assistant.launch.py params_file:=8b_v1plus \
+        image:=/camera/image_raw/compressed image_transport:=compressed
+    ros2 launch videollm_ros assistant.launch.py params_file:=8b_v1plus video:=kitchen.mp4 loop:=true
 
-An argument that is not given leaves the parameter to the params file.
+An argument that is not given leaves the parameter to the params file. The preset `demo`, which is taken when no params
+file is given, knows only the tabletop simulator.
 """
 
 from pathlib import Path
@@ -26,7 +28,11 @@ ARGUMENTS = {
     "image": ("image", "Topic of the camera; with image_transport:=compressed, that of the CompressedImage."),
     "image_transport": ("", "raw: sensor_msgs/Image, compressed: sensor_msgs/CompressedImage."),
     "namespace": ("", "Namespace of the nodes, and of every name without a leading slash."),
-    "params_file": ("demo", f"YAML file with parameters, or the name of one of this package: {PRESETS}."),
+    "params_file": (
+        "demo",
+        f"YAML file with parameters, or the name of one of this package: {PRESETS}. "
+        "demo knows only the tabletop simulator.",
+    ),
     "checkpoint": ("", "Hub id or folder of the checkpoint (model.checkpoint)."),
     "device": ("", "auto, cpu, cuda, cuda:1, ... (model.device)."),
     "dtype": ("", "auto, float32, bfloat16 or float16 (model.dtype)."),
