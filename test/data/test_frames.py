@@ -5,6 +5,7 @@
 import json
 import subprocess
 import sys
+import weakref
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from videollm_ros.data import Dialogue, FeatureFolder, sample_frames
+from videollm_ros.data import Dialogue, FeatureFolder, sample_frames, write_features
 from videollm_ros.live import LiveConfig
+from videollm_ros.live.checkpoint import load_vision_tower
+from videollm_ros.live.vision import VisionEncoder
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
@@ -37,7 +40,7 @@ def video(tmp_path):
 
 @pytest.mark.parametrize(("fps", "step"), [(2.0, 5), (10.0, 1), (20.0, 0.5)])
 def test_frame_i_is_what_the_video_shows_at_i_over_fps(video, fps, step):
-    frames = sample_frames(video, fps)
+    frames = np.stack(list(sample_frames(video, fps)))
     assert frames.shape[1:] == (48, 64, 3)
     assert frames.dtype == np.uint8
     levels = frames.mean((1, 2, 3))
@@ -47,14 +50,34 @@ def test_frame_i_is_what_the_video_shows_at_i_over_fps(video, fps, step):
 
 
 def test_no_more_frames_are_read_than_asked_for(video):
-    assert len(sample_frames(video, 2.0, max_frames=3)) == 3
+    assert len(list(sample_frames(video, 2.0, max_frames=3))) == 3
+    assert len(list(sample_frames(video, 20.0, max_frames=3))) == 3
+
+
+def test_only_a_batch_of_pictures_is_held_while_a_video_is_encoded(tmp_path):
+    config = replace(LiveConfig(), frame_resolution=96)
+    encoder = VisionEncoder(load_vision_tower(GOLDENS / "vision", torch.float32), config)
+    given, held = [], []
+
+    def pictures():
+        for level in range(12):
+            picture = np.full((48, 64, 3), level, np.uint8)
+            given.append(weakref.ref(picture))
+            held.append(sum(one() is not None for one in given))
+            yield picture
+            del picture
+
+    write_features(encoder, pictures(), "v", FeatureFolder(tmp_path), batch_size=3)
+    assert max(held) <= 2 * 3
+    stored = FeatureFolder(tmp_path).read(Dialogue("v", (0, 12), [{"role": "stream", "num_frames": 12}]))
+    assert len(stored) == 12
 
 
 def test_a_file_that_is_no_video_is_an_error(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("no video")
     with pytest.raises(ValueError, match="cannot be read as a video"):
-        sample_frames(path, 2.0)
+        next(sample_frames(path, 2.0))
 
 
 def test_the_command_stores_features_that_training_reads(video, tmp_path):

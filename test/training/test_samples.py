@@ -4,6 +4,8 @@
 
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -82,3 +84,36 @@ def test_training_tells_the_samples_which_epoch_it_is(run, write_config, monkeyp
     train(TrainConfig.load(write_config(run)))  # 6 steps of 2 of the 8 samples
     assert sorted(set(told)) == [0, 1]
     assert told == sorted(told)
+
+
+@pytest.fixture
+def videos(tmp_path):
+    """A folder with "grey", 4 s at 5 Hz; picture i is of level 10 * i."""
+    (tmp_path / "videos").mkdir()
+    with av.open(str(tmp_path / "videos" / "grey.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 48, "yuv420p", 4_000_000
+        for index in range(20):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * index, np.uint8), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return tmp_path / "videos"
+
+
+def frames_of(videos, start, stop, model):
+    conversation = [{"role": "stream", "num_frames": stop - start, "learn": True}]
+    write_dialogues([Dialogue("grey", (start, stop), conversation)], videos / "dialogues.jsonl")
+    data = DataConfig(dialogues=str(videos / "dialogues.jsonl"), videos=str(videos))
+    return samples_of(data, model)[0].frames
+
+
+def test_frames_of_a_video_are_those_of_the_dialogue_fitted_to_the_tower(videos, model):
+    frames = frames_of(videos, 2, 6, model)
+    assert frames.shape == (4, 3, 96, 96)
+    middle = frames[:, :, 40:56].float().mean((1, 2, 3))
+    assert middle.tolist() == pytest.approx([50, 70, 100, 120], abs=4)  # at 1, 1.5, 2 and 2.5 s
+
+
+def test_a_video_shorter_than_its_dialogue_is_named(videos, model):
+    with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: the dialogue ends at frame 20, .* grey has only 8"):
+        frames_of(videos, 10, 20, model)

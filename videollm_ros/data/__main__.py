@@ -37,8 +37,7 @@ def main() -> int:
         encoder = VisionEncoder(load_vision_tower(given.vision or config.vision, dtype), config).to(given.device)
         folder = FeatureFolder(given.output)
         for path in tqdm(given.videos, desc="encoding", unit="video"):
-            frames = torch.from_numpy(sample_frames(path, config.frame_fps)).permute(0, 3, 1, 2)
-            write_features(encoder, frames, path.stem, folder)
+            write_features(encoder, sample_frames(path, config.frame_fps), path.stem, folder)
     except (CheckpointError, ValueError) as error:
         print(f"videollm_ros.data: {error}", file=sys.stderr)
         return 2

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -62,11 +65,13 @@ class FeatureFolder:
 
 @torch.inference_mode()
 def write_features(
-    encoder: VisionEncoder, frames: Tensor, video: str, folder: FeatureFolder, batch_size: int = 64
-) -> Tensor:
-    """Encode the frames of a video, uint8 RGB [T, 3, H, W], and store them. Returns what was stored, in float32."""
+    encoder: VisionEncoder, frames: Iterable[np.ndarray], video: str, folder: FeatureFolder, batch_size: int = 64
+) -> None:
+    """Encode the frames of a video, uint8 RGB [H, W, 3] each, and store them; `batch_size` frames are held at once."""
     device, resolution = encoder.scale.device, encoder.config.frame_resolution
-    chunks = [letterbox(chunk.to(device), resolution) for chunk in frames.split(batch_size)]
-    features = torch.cat([encoder(chunk).half().cpu() for chunk in chunks])
-    folder.write(video, features)
-    return features.float()
+    features = []
+    remaining = iter(frames)
+    while batch := list(islice(remaining, batch_size)):
+        pictures = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
+        features.append(encoder(letterbox(pictures.to(device), resolution)).half().cpu())
+    folder.write(video, torch.cat(features))

@@ -5,25 +5,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 
 
-def sample_frames(path: str | Path, fps: float, max_frames: int | None = None) -> np.ndarray:
+def sample_frames(path: str | Path, fps: float, max_frames: int | None = None) -> Iterator[np.ndarray]:
     """Frame i is what the video shows at i / fps seconds: the newest picture with a stamp not after it.
 
-    Returns:
-        uint8 RGB [T, H, W, 3], up to the last picture's stamp.
+    Yields:
+        uint8 RGB [H, W, 3] as the video is read, up to the last picture's stamp. Only pictures that are shown are
+        converted; a picture that is shown twice is the same array.
 
     Raises:
-        ValueError: `fps` is not above 0, or the file has no picture.
+        ValueError: `fps` is not above 0, or the file has no picture. (When the first frame is taken.)
     """
     if not fps > 0:
         raise ValueError(f"fps is a rate in Hz above 0: {fps}")
-    frames: list[np.ndarray] = []
-    newest, first, last = None, None, 0.0
+    num_frames = 0
+    newest, shown, first, last = None, None, None, 0.0
     try:
         with av.open(str(path)) as container:
             for picture in container.decode(video=0):
@@ -31,15 +33,16 @@ def sample_frames(path: str | Path, fps: float, max_frames: int | None = None) -
                 # Every instant before this picture shows the one before it.
                 last = picture.time - first
                 due = math.ceil(round(last * fps, 6))
-                while newest is not None and len(frames) < due:
-                    frames.append(newest)
-                newest = picture.to_ndarray(format="rgb24")
-                if max_frames is not None and len(frames) >= max_frames:
-                    break
+                while newest is not None and num_frames < due:
+                    if num_frames == max_frames:
+                        return
+                    shown = newest.to_ndarray(format="rgb24") if shown is None else shown
+                    yield shown
+                    num_frames += 1
+                newest, shown = picture, None
     except (av.error.FFmpegError, IndexError) as error:
         raise ValueError(f"{path} cannot be read as a video: {error}") from error
     if newest is None:
         raise ValueError(f"{path} has no picture")
-    if len(frames) <= round(last * fps, 6) and (max_frames is None or len(frames) < max_frames):
-        frames.append(newest)
-    return np.stack(frames)
+    if num_frames <= round(last * fps, 6) and num_frames != max_frames:
+        yield newest.to_ndarray(format="rgb24")

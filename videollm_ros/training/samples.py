@@ -144,6 +144,11 @@ class _VideoReader:
         raise DialogueError(f"{dialogue.source}: the video {dialogue.video} is not in {self._folder}.")
 
     def read(self, dialogue: Dialogue) -> Tensor:
-        frames = torch.from_numpy(sample_frames(self.path(dialogue), self._fps, max_frames=dialogue.frames[1]))
-        dialogue.check(num_available=len(frames))
-        return letterbox(frames[slice(*dialogue.frames)].permute(0, 3, 1, 2), self._resolution)
+        start, stop = dialogue.frames
+        fitted, num_available = [], 0
+        for frame in sample_frames(self.path(dialogue), self._fps, max_frames=stop):
+            if num_available >= start:
+                fitted.append(letterbox(torch.from_numpy(frame).permute(2, 0, 1)[None], self._resolution))
+            num_available += 1
+        dialogue.check(num_available)
+        return torch.cat(fitted)
