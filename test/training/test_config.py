@@ -48,6 +48,12 @@ def change(settings, path, value):
         (["model", "scratch", "live", "frame_fps"], "fast", "model.scratch.live: frame_fps should be of type float"),
         (["model", "live"], {"frame_fps": 1.0}, "model.live is of a model made of llm and vision"),
         (["model"], {}, "model needs exactly one of"),
+        (
+            ["stages", 0, "trainer", "eval_strategy"],
+            "steps",
+            "trainer.eval_strategy cannot be set: nothing is evaluated",
+        ),
+        (["stages", 0, "trainer", "gradient_checkpointing"], True, "trainer.gradient_checkpointing cannot be set"),
         (["output"], 3, "output is of type str"),
     ],
 )

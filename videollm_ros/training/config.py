@@ -17,6 +17,13 @@ import yaml
 from videollm_ros.live import LiveConfig
 
 DTYPES = ("float32", "bfloat16", "float16")
+_NOT_FOR_TRAINER = {
+    "output_dir": "it follows from the run's output",
+    "gradient_checkpointing": "it is a setting of the stage itself",
+    "label_smoothing_factor": "the streaming loss has none",
+    "load_best_model_at_end": "nothing is evaluated while training",
+}
+"""Settings of transformers.TrainingArguments that would do nothing here, or harm."""
 
 
 class ConfigError(ValueError):
@@ -163,6 +170,10 @@ class StageConfig:
                 f"stage {self.name}: learn.vision needs frames, and data.features are of a tower as it was; "
                 "give data.videos, or leave the tower as it is"
             )
+        refused = [name for name in self.trainer if name in _NOT_FOR_TRAINER or name.startswith("eval_")]
+        if refused:
+            reason = _NOT_FOR_TRAINER.get(refused[0], "nothing is evaluated while training")
+            raise ConfigError(f"stage {self.name}: trainer.{refused[0]} cannot be set: {reason}")
         if self.task == "scene":
             self._check_scene()
 
