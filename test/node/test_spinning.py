@@ -1,0 +1,62 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The first signal ends a node in good order, the second one at once."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+
+PROGRAM = """
+import sys, time
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from videollm_ros.node.spinning import spin_until_signalled
+
+def close():
+    print("closing", flush=True)
+    time.sleep(float(sys.argv[1]))
+
+rclpy.init(signal_handler_options=rclpy.signals.SignalHandlerOptions.NO)
+node, executor = rclpy.create_node("spinning_test"), SingleThreadedExecutor()
+executor.add_node(node)
+node.create_timer(0.01, lambda: print("spinning", flush=True))
+spin_until_signalled(executor, close)
+print("ended", flush=True)
+"""
+
+
+@pytest.fixture
+def closing():
+    """Starts a node whose closing takes so many seconds, and interrupts it."""
+    started = []
+
+    def start(seconds):
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(seconds)], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "spinning\n"
+        process.send_signal(signal.SIGINT)
+        while (line := process.stdout.readline()) != "closing\n":
+            assert line == "spinning\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_signal_closes_the_node_and_returns(closing):
+    process = closing(seconds=0)
+    assert process.wait(20) == 0
+    assert process.stdout.read().endswith("ended\n")
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_process_at_once(closing, second):
+    process = closing(seconds=600)
+    process.send_signal(second)
+    assert process.wait(20) == -second
