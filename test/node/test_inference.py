@@ -69,12 +69,12 @@ class Recorder:
 class Stream:
     """An inference thread with everything around it; images are offered one by one, each once the last is read."""
 
-    def __init__(self, model, *, speech=None, max_new_tokens=100, threshold=0.725, listening=True):
+    def __init__(self, model, *, speech=None, listening=True, max_new_tokens=100, **options):
         self.outputs = Recorder(listening)
         self.conversion = lambda pixels: pixels
         self.desk = QueryDesk()
         self.inbox = Inbox(StampSampler(FPS, max_gap=10.0), backlog=50)
-        session = StreamSession(model, threshold=threshold, max_new_tokens=max_new_tokens)
+        session = StreamSession(model, max_new_tokens=max_new_tokens, **options)
         manners = Manners(speech or SpeechParameters(repeat_window=0.0))
         self.inference = Inference(session, self.inbox, manners, self.outputs, self.convert)
 
@@ -315,6 +315,15 @@ def test_frames_that_come_during_a_reply_are_read_after_it_in_order(stream_of, t
     stream.outputs.wait_for(lambda: len(stream.outputs.decisions) == 6)
     assert [decision.stamp for decision in stream.outputs.decisions] == [index / FPS for index in range(6)]
     assert stream.inbox.dropped == 0
+
+
+def test_frames_that_the_gate_skips_are_counted_and_are_no_lag(stream_of, golden_model, scenes):
+    stream = stream_of(golden_model, frame_gate=0.99)
+    stream.show(scenes[:1])
+    stream.offer(scenes[0], 1 / FPS)
+    stream.settle()
+    state = stream.inference.state
+    assert (state.frames_read, state.frames_skipped, stream.inference.newest) == (1, 1, 1 / FPS)
 
 
 def test_an_encoder_slower_than_the_rate_costs_frames_and_no_answers(stream_of, golden_model, scenes):

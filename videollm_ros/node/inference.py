@@ -193,6 +193,7 @@ class Inference:
         embeds = stack_embeds([frame.encoded for frame in frames])
         by_stamp = {frame.stamp: frame for frame in frames}
         self._play(self._session.stream_embeds(embeds, list(by_stamp), self._manners.may_speak), by_stamp)
+        self.newest = frames[-1].stamp  # also where the frame gate skipped it
 
     def _answer(self, queries: list[Query]) -> None:
         """Answer these queries, and those that still wait, without waiting for a frame."""
