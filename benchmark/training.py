@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -77,6 +78,8 @@ def main() -> None:
     for stored in (True, False) if demo else (True,):
         model = build(given.geometry, device, torch.float32 if demo else torch.bfloat16)
         learn = LearnConfig(llm="all", vision=not stored) if demo else LearnConfig()
+        if model.llm.config.tie_word_embeddings:  # the embedding table takes no LoRA
+            learn = replace(learn, lora_targets=tuple(name for name in learn.lora_targets if name != "lm_head"))
         set_learnable(model, learn, given.geometry, gradient_checkpointing=not demo)
         batch = make_batch(model, given.dialogues, given.frames, frames=not stored)
         objective = StreamingObjective(model.train())
