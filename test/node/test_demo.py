@@ -35,6 +35,7 @@ def test_the_demo_fails_when_nothing_was_said(tmp_path):
     ended = demo(SECONDS="3", VIDEO=str(tmp_path))
     assert ended.returncode == 1, ended.stdout
     assert "spoke unasked 0 times" in ended.stdout
+    assert "knows only the simulator's table" in ended.stdout
 
 
 def test_the_demo_fails_with_a_sentence_when_its_footage_cannot_be_played():
