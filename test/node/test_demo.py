@@ -34,7 +34,7 @@ def test_the_demo_fails_when_nothing_was_said(tmp_path):
         cv2.imwrite(str(tmp_path / f"{index:02}.png"), np.zeros((96, 96, 3), np.uint8))
     ended = demo(SECONDS="3", VIDEO=str(tmp_path))
     assert ended.returncode == 1, ended.stdout
-    assert "spoke unasked 0 times" in ended.stdout
+    assert "spoke unasked 0 times" in ended.stdout, ended.stdout + ended.stderr
     assert "knows only the simulator's table" in ended.stdout
 
 
