@@ -101,6 +101,8 @@ class SimulatorConfig:
 
     question_sets: int = 1
     """Questions of up to this many draws are asked in a stream, so that they stand more densely than in a test."""
+    question_kinds: tuple[str, ...] = ()
+    """Kinds of the added questions, see `sim.Question`; none for all."""
     same_colour_events: int = 0
     """Only streams with at least this many events of an item whose colour another visible item has: those in which a
     colour alone does not say which item is meant."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -67,7 +68,7 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     seconds = config.seconds * rng.uniform(1, 2) if shortened else config.seconds
     tabletop = Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
     if config.question_sets > 1:
-        ask_more(tabletop, rng.randint(1, config.question_sets))
+        ask_more(tabletop, rng.randint(1, config.question_sets), config.question_kinds)
     line = record(tabletop, fps)
     start, stop = line["frames"]
     forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
@@ -77,7 +78,7 @@ def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events, states)
 
 
-def ask_more(tabletop: Tabletop, num_sets: int) -> None:
+def ask_more(tabletop: Tabletop, num_sets: int, kinds: Sequence[str] = ()) -> None:
     """Add questions of other draws between the stream's own, where their form is that of the stream's style."""
     asked = {question.time: question for question in tabletop.questions}
     own = list(asked.values())
@@ -85,7 +86,8 @@ def ask_more(tabletop: Tabletop, num_sets: int) -> None:
         drawn = tabletop.draw_questions((tabletop.seed + number * _QUESTION_STRIDE) % _TRAINING_SEEDS)
         for question in drawn:
             fits = _in_full(drawn, question.time) == _in_full(own, question.time)
-            if question.style is None and question.time not in asked and fits:
+            wanted = question.style is None and (not kinds or question.kind in kinds)
+            if wanted and fits and question.time not in asked:
                 asked[question.time] = question
     tabletop.questions = [asked[time] for time in sorted(asked)]
 
