@@ -85,6 +85,7 @@ def main() -> None:
     arguments = parser.parse_args()
     tenth, edge = arguments.frames // 10, min(1000, arguments.frames // 10)
 
+    torch.set_num_threads(1)  # threads of so small a model wait for each other
     model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
     fps = model.config.frame_fps
     tabletop = Tabletop(arguments.seed, arguments.frames / fps, model.config.frame_resolution)

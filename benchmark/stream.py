@@ -192,9 +192,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=None, help="context.max_tokens of the session")
     parser.add_argument("--quantization", default=None, help="int8, int4 or fp8, of the session and of the baseline")
+    parser.add_argument(
+        "--threads", type=int, default=None, help="of the CPU; default: 1 for demo, else torch's choice"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
 
+    if arguments.threads or arguments.geometry == "demo":
+        torch.set_num_threads(arguments.threads or 1)  # threads of so small a model wait for each other
     device = torch.device(arguments.device)
     dtype = getattr(torch, arguments.dtype or ("bfloat16" if device.type == "cuda" else "float32"))
     model = build(arguments.geometry, device, dtype)
