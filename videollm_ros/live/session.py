@@ -7,6 +7,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,18 +166,22 @@ class StreamSession:
             stamps: T seconds.
         """
         self._check_stamps(stamps, len(frames))
+        starts = range(0, len(frames), MAX_FRAMES_PER_PASS)
         utterances: list[Utterance] = []
-        for start in range(0, len(frames), MAX_FRAMES_PER_PASS):
-            stop = start + MAX_FRAMES_PER_PASS
-            chunk = frames[start:stop]
-            prepared = torch.stack([self.model.prepare(frame) for frame in chunk])
-            events = self.stream_embeds(self._embed(prepared), stamps[start:stop])
-            utterances += [event for event in events if isinstance(event, Utterance)]
+        with ThreadPoolExecutor(1, "encoder") as encoder:  # one chunk ahead of the decoder
+            chunks = [frames[start : start + MAX_FRAMES_PER_PASS] for start in starts]
+            ahead = encoder.submit(self._embed, chunks[0]) if chunks else None
+            for index, start in enumerate(starts):
+                embeds = ahead.result()
+                if index + 1 < len(chunks):
+                    ahead = encoder.submit(self._embed, chunks[index + 1])
+                events = self.stream_embeds(embeds, stamps[start : start + MAX_FRAMES_PER_PASS])
+                utterances += [event for event in events if isinstance(event, Utterance)]
         return utterances
 
     def stream(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
         """Read one frame, an event per step: as `observe`, for those who want to see the reply grow."""
-        yield from self.stream_embeds(self._embed(self.model.prepare(frame)[None]), [stamp], may_speak)
+        yield from self.stream_embeds(self._embed([frame]), [stamp], may_speak)
 
     def stream_embeds(self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True) -> Iterator[Event]:
         """Read frames that are encoded already.
@@ -274,7 +279,9 @@ class StreamSession:
     # Which frames are read, and how many at once.
 
     @torch.inference_mode()
-    def _embed(self, prepared: Tensor) -> Tensor:
+    def _embed(self, frames: Tensor | np.ndarray | Sequence) -> Tensor:
+        """Decoder embeddings [T, n, d_model] of T frames of any size."""
+        prepared = torch.stack([self.model.prepare(frame) for frame in frames])
         return self.model.embed(self.model.encode(prepared))
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
