@@ -69,7 +69,7 @@ def teacher_forced(model: LiveModel, seeds: range, seconds: float, per_frame: bo
     for seed in seeds:
         tabletop = Tabletop(seed, seconds)
         features = model.encode(model.prepare(tabletop.frames(model.config.frame_fps)))
-        rows.append(metrics(model, record(tabletop, model.config.frame_fps)["conversation"], features))
+        rows.append(metrics(model, record(tabletop, model.config.frame_fps, questions=False)["conversation"], features))
     return {name: _mean([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -27,9 +27,9 @@ def per_frame_metrics(model: LiveModel, conversation: Sequence[dict], features: 
     logits = model(torch.tensor([ids], device=model.device), features).logits[0].float().cpu()
     tokenizer, template = model.tokenizer, model.template
     opening = tokenizer("]\nAssistant: x", add_special_tokens=False)["input_ids"][:3]
-    nothing = tokenizer(f"]\nAssistant: {NOTHING_NEW}", add_special_tokens=False)["input_ids"][len(opening)]
+    nothing = tokenizer(f"]\nAssistant: {NOTHING_NEW}", add_special_tokens=False)["input_ids"][len(opening) :]
     decisions = [
-        int(logits[position + len(opening)].argmax()) != nothing
+        int(logits[position + len(opening)].argmax()) != nothing[0]
         for position in range(len(ids) - len(opening))
         if ids[position] == template.frame_token_id and ids[position + 1 : position + 1 + len(opening)] == opening
     ]
@@ -81,7 +81,9 @@ def _answered_frames(conversation: Sequence[dict]) -> list[tuple[list[int], bool
     return turns
 
 
-def _reply_positions(ids: Sequence[int], eos: int, opening: Sequence[int], nothing: int) -> list[tuple[int, int]]:
+def _reply_positions(
+    ids: Sequence[int], eos: int, opening: Sequence[int], nothing: Sequence[int]
+) -> list[tuple[int, int]]:
     """Of every reply that says something: the position before its first word, and that of its <eos>."""
     words: list[tuple[int, int]] = []
     name = list(opening[1:])
@@ -91,6 +93,6 @@ def _reply_positions(ids: Sequence[int], eos: int, opening: Sequence[int], nothi
         start = position
         while list(ids[start - len(name) + 1 : start + 1]) != name:
             start -= 1
-        if ids[start + 1] != nothing:
+        if list(ids[start + 1 : position]) != list(nothing):
             words.append((start, position))
     return words
