@@ -26,11 +26,14 @@ def compare(full: list[Watched], quantised: list[Watched]) -> dict[str, float]:
     same_decision = sum(one.decisions[stamp] == other.decisions.get(stamp) for stamp, one, other in frames)
     spoken = [{(said.stamp, said.query, said.text) for said in watched.utterances} for watched in full]
     heard = [{(said.stamp, said.query, said.text) for said in watched.utterances} for watched in quantised]
+    total = StreamScore()
+    for watched in quantised:
+        total += watched.score
     same_text = sum(len(one & other) for one, other in zip(spoken, heard, strict=True))
     return {
         "same_decision": same_decision / len(frames),
         "same_text": same_text / sum(len(one) for one in spoken),
-        **sum((watched.score for watched in quantised), StreamScore()).figures(),
+        **total.figures(),
     }
 
 

@@ -31,7 +31,10 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         "fp8": torchao.Float8WeightOnlyConfig,
     }[quantization]
     linears = [module for module in llm.base_model.modules() if isinstance(module, nn.Linear)]
-    torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))
+    try:
+        torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))
+    except (ImportError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"torchao cannot make {quantization} weights on this machine: {error}") from error
     # torchao passes over a layer whose sizes do not fit the format, without a word.
     kept = [linear for linear in linears if not _holds_format(linear)]
     if kept:
