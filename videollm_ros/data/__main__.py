@@ -34,7 +34,10 @@ def main() -> int:
     try:
         config = LiveConfig.load(given.config) if given.config else _DEFAULTS
         dtype = torch.bfloat16 if given.device.startswith("cuda") else torch.float32
-        encoder = VisionEncoder(load_vision_tower(given.vision or config.vision, dtype), config).to(given.device)
+        vision = given.vision or config.vision
+        if given.config and not given.vision and (given.config.parent / vision).is_dir():
+            vision = given.config.parent / vision  # a self-contained checkpoint's own tower
+        encoder = VisionEncoder(load_vision_tower(vision, dtype), config).to(given.device)
         folder = FeatureFolder(given.output)
         for path in tqdm(given.videos, desc="encoding", unit="video"):
             write_features(encoder, sample_frames(path, config.frame_fps), path.stem, folder)

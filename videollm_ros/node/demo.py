@@ -163,8 +163,13 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
 
 def main() -> int:
     """Run the demo. Returns the exit code."""
-    duration, video = float(os.environ.get("SECONDS") or 30), os.environ.get("VIDEO", "")
-    seed = int(os.environ.get("SEED") or random.randrange(*SEEDS))
+    video = os.environ.get("VIDEO", "")
+    try:
+        duration = float(os.environ.get("SECONDS") or 30)
+        seed = int(os.environ.get("SEED") or random.randrange(*SEEDS))
+    except ValueError as error:
+        print(f"SECONDS and SEED are numbers: {error}", file=sys.stderr)
+        return 2
     # A graph of its own: nothing else on the network is disturbed, and nothing disturbs the demo.
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
