@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from machine import describe_machine
 from torch import Tensor
 
 from videollm_ros.evaluation import StreamScore, score_stream
@@ -17,6 +20,23 @@ from videollm_ros.sim import Tabletop
 
 CHECKPOINT = Path(__file__).resolve().parents[1] / "checkpoints" / "demo"
 SECONDS = 60.0
+
+
+def parse_arguments(description: str) -> argparse.Namespace:
+    """`checkpoint`, `device`, `streams` (how many, seeds from 9000 on) and `json` of the command line."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", default=CHECKPOINT)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--streams", type=int, default=40)
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    return parser.parse_args()
+
+
+def write_rows(path: Path | None, rows: list[dict], num_streams: int, model: LiveModel) -> None:
+    """Write a table as JSON, with the machine that it is from."""
+    if path:
+        figures = {"streams": num_streams, "machine": describe_machine(model.device), "rows": rows}
+        path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 @dataclass

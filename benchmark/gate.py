@@ -7,13 +7,9 @@ python benchmark/gate.py --json out.json
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from pathlib import Path
 
-from demo_streams import CHECKPOINT, encode_streams, watch
-from machine import describe_machine
+from demo_streams import encode_streams, parse_arguments, watch, write_rows
 
 from videollm_ros.evaluation import StreamScore
 from videollm_ros.live import LiveModel, StreamSession
@@ -22,12 +18,7 @@ GATES = (None, 0.999, 0.998, 0.995, 0.99, 0.98, 0.95)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=CHECKPOINT)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--streams", type=int, default=40)
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
     streams = list(encode_streams(model, range(9000, 9000 + arguments.streams)))
 
@@ -52,9 +43,7 @@ def main() -> None:
             f"{gate or 'off':<7} {row['frames_read']:>11.1%}   {row['event_f1']:>8.3f}   "
             f"{row['mean_time_difference']:>13.3f} s   {row['answer_accuracy']:>7.3f}   {seconds:>15.1f}"
         )
-    if arguments.json:
-        figures = {"streams": arguments.streams, "machine": describe_machine(model.device), "rows": rows}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_rows(arguments.json, rows, arguments.streams, model)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,7 @@ python benchmark/quantization.py --json out.json
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-
-from demo_streams import CHECKPOINT, Watched, encode_streams, watch
-from machine import describe_machine
+from demo_streams import Watched, encode_streams, parse_arguments, watch, write_rows
 
 from videollm_ros.evaluation import StreamScore
 from videollm_ros.live import CheckpointError, LiveModel, StreamSession
@@ -38,12 +33,7 @@ def compare(full: list[Watched], quantised: list[Watched]) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", default=CHECKPOINT)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--streams", type=int, default=40)
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__)
     model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
     streams = list(encode_streams(model, range(9000, 9000 + arguments.streams)))
     full = [watch(StreamSession(model), *stream) for stream in streams]
@@ -66,9 +56,7 @@ def main() -> None:
             f"{row['quantization'] or 'full':<9} {row['same_decision']:>13.2%}   {row['same_text']:>10.1%}   "
             f"{row['event_f1']:>8.3f}   {row['answer_accuracy']:>7.3f}"
         )
-    if arguments.json:
-        figures = {"streams": arguments.streams, "machine": describe_machine(model.device), "rows": rows}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write_rows(arguments.json, rows, arguments.streams, model)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from transformers import DynamicCache
 
 from videollm_ros.live import ContextLimits, FrameDecision, LiveModel, StreamSession, Utterance
 from videollm_ros.live.context import Reading
+from videollm_ros.live.session import MAX_FRAMES_PER_PASS
 from videollm_ros.live.template import Turn
 
 FPS = 2.0
@@ -161,6 +162,18 @@ def _since(began: float, model: LiveModel) -> float:
     return time.perf_counter() - began
 
 
+def encoder_seconds(model: LiveModel, frames: Tensor) -> float:
+    """Of a frame, when as many are encoded together as `observe_many` does."""
+    chunk = model.prepare(frames[:MAX_FRAMES_PER_PASS])
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(5):
+            began = time.perf_counter()
+            model.encode(chunk)
+            seconds.append(_since(began, model))
+    return min(seconds) / len(chunk)
+
+
 def floor(model: LiveModel, context_tokens: int) -> dict[str, float]:
     """The least a frame step can take, in ms: weights read once or multiplied once, whichever is slower, and the KV."""
     config, llm = model.llm.config, model.llm
@@ -230,6 +243,7 @@ def main() -> None:
         "baseline_first_word_ms": 1e3 * statistics.median(results["baseline_first_word"]),
         "reply_tokens_s": TOKENS_PER_REPLY / statistics.median(results["live_reply"]),
         "baseline_reply_tokens_s": TOKENS_PER_REPLY / statistics.median(results["baseline_reply"]),
+        "encoder_ms": 1e3 * encoder_seconds(model, frames),
         "peak_memory_gib": peak_memory(device) / 2**30,
         **floor(model, results["context_tokens"][0]),
         "machine": describe_machine(device),

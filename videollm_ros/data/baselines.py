@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's two baselines (section 4.2, table 1) as conversations and labels, to be trained on the same budget."""
+"""The paper's two baselines, interleaved and per-frame dialogue, as conversations and labels."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's four metrics of a dialogue, teacher-forced (section 4.1): LM-PPL, TimeDiff, Fluency, LM-Correctness."""
+"""The paper's four metrics of a dialogue, teacher-forced: LM-PPL, TimeDiff, Fluency, LM-Correctness."""
 
 from __future__ import annotations
 

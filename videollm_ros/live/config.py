@@ -39,7 +39,7 @@ class LiveConfig:
         "interleaved with the list of video frames received by the assistant."
     )
     stream_loss_weight: float = 1.0
-    """Weight w of the silence-or-speak positions in the training loss (paper, section 3.2)."""
+    """Weight w of the silence-or-speak positions in the training loss (the paper's streaming EOS prediction)."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The LIVE model: a vision encoder, a two-layer connector and a causal LM (paper, section 3.3)."""
+"""The LIVE model: a vision encoder, a two-layer connector and a causal LM (arXiv 2406.11816)."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class LiveModel(nn.Module):
 
         Returns:
             logits [B, L, vocab], and with labels the loss: the mean over learned positions of the cross-entropy,
-            silence-or-speak positions weighted by `stream_loss_weight` (paper, equation 2).
+            silence-or-speak positions weighted by `stream_loss_weight` (the paper's streaming EOS prediction).
 
         Raises:
             ValueError: the dialogues hold another number of frames than `features`.
@@ -172,7 +172,7 @@ class LiveModel(nn.Module):
 
 
 def stream_loss(logits: Tensor, labels: Tensor, is_frame: Tensor, stream_weight: float) -> Tensor:
-    """The streaming objective (paper, equation 2): cross-entropy averaged over the learned positions.
+    """The paper's streaming EOS prediction: cross-entropy averaged over the learned positions.
 
     Args:
         logits: [B, L, vocab]. labels: [B, L], the target after each position or -100.

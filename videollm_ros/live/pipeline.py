@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Encode beside decode: frames become embeddings in a thread and a CUDA stream of their own (paper, section 3.4)."""
+"""Encode beside decode: frames become embeddings in a thread and a CUDA stream of their own (paper, figure 5)."""
 
 from __future__ import annotations
 

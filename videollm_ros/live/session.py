@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One stream: frames and queries in, decisions and utterances out, in the right order (paper, section 3.4)."""
+"""One stream: frames and queries in, decisions and utterances out, in the right order (paper, figure 5)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StreamSession:
     ) -> None:
         """
         Args:
-            threshold: theta; silence counts only when its probability is at least this (paper, section 3.4).
+            threshold: theta of the paper's probability correction; silence counts only when it is at least so probable.
             max_new_tokens: a reply that reaches this many tokens is closed and marked truncated.
             context: how much the stream remembers.
             frame_gate: cosine from 0 to 1: a frame that is so similar to the last one read is taken for silent without

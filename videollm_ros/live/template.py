@@ -8,7 +8,7 @@
     \\nAssistant: text<eos>
 
 Silence, the decision to say nothing after a frame, is the interval token (live1+) or `<eos>` (live1); a frame
-that a reply follows has the first token of `]\\nAssistant:` as its target (paper, section 3.2).
+that a reply follows has the first token of `]\\nAssistant:` as its target (the paper's streaming EOS prediction).
 """
 
 from __future__ import annotations
@@ -94,7 +94,6 @@ class DialogueTemplate:
             )
         self.interval_ids: list[int] = interval
         self.silence_token_id: int = interval[0] if interval else self.eos_token_id
-        self.close_stream_token_id: int = self._ids(_CLOSE_STREAM + _REPLY)[0]
         # What is fed again and again is tokenised once.
         self._before_frame = {turn: self._opening(turn, Turn.STREAM) for turn in Turn if turn is not Turn.STREAM}
         self._before_frame[Turn.STREAM] = self.interval_ids

@@ -14,7 +14,7 @@ from videollm_ros.training.lessons import EventLesson, StateLesson
 
 
 class StreamingObjective(nn.Module):
-    """Cross-entropy over the learned positions, silence-or-speak positions weighted (paper, equation 2)."""
+    """Cross-entropy over the learned positions, silence-or-speak positions weighted (streaming EOS prediction)."""
 
     def __init__(
         self,
