@@ -25,8 +25,9 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, context
+from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, context, llama
 from videollm_ros.live.decoder import StreamDecoder
+from videollm_ros.live.graphs import make_decoder
 from videollm_ros.live.template import Turn
 
 LLAMA = (LlamaForCausalLM, LlamaConfig)
@@ -189,3 +190,17 @@ def test_a_decoder_whose_keys_cannot_be_moved_is_refused(
     llm = random_llm(llm_class, config_class, **options)
     with pytest.raises(ValueError, match=complaint):
         StreamSession(compose(llm), max_new_tokens=8)
+
+
+def test_a_word_is_read_whatever_layout_attention_gives(random_llm, monkeypatch):
+    """Memory-efficient attention on CUDA gives heads and tokens transposed in memory."""
+    llm = random_llm(*LLAMA)
+    embeds = torch.randn(1, llm.config.hidden_size)
+    expected = make_decoder(llm, ContextLimits()).read(embeds).clone()
+    attend = llama.F.scaled_dot_product_attention
+
+    def transposed(*inputs, **options):
+        return attend(*inputs, **options).transpose(1, 2).contiguous().transpose(1, 2)
+
+    monkeypatch.setattr(llama.F, "scaled_dot_product_attention", transposed)
+    torch.testing.assert_close(make_decoder(llm, ContextLimits()).read(embeds), expected)

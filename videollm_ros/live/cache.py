@@ -71,8 +71,8 @@ def trained_range(config: PreTrainedConfig) -> int:
 class StreamCache:
     """Keys and values of one stream, and what each run of tokens is.
 
-    `keys` and `values` are [layers, 1, kv_heads, max_tokens, head_dim], filled up to `length`. Keys are stored
-    rotated to their position, which is their index.
+    `keys` and `values` are [layers, 1, kv_heads, max_tokens, head_dim], filled up to `length`, and views of `memory`
+    [layers, 2, ...]. Keys are stored rotated to their position, which is their index.
 
     Raises:
         ValueError: `max_tokens` lies beyond the decoder's trained range.
@@ -90,9 +90,9 @@ class StreamCache:
         self._rotary = rotary
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         kv_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        shape = (config.num_hidden_layers, 1, kv_heads, self.max_tokens, head_dim)
-        self.keys = torch.zeros(shape, dtype=dtype, device=rotary.device)
-        self.values = torch.zeros_like(self.keys)
+        shape = (config.num_hidden_layers, 2, 1, kv_heads, self.max_tokens, head_dim)
+        self.memory = torch.zeros(shape, dtype=dtype, device=rotary.device)
+        self.keys, self.values = self.memory.unbind(1)
         self.segments: list[Segment] = []
         self.clear()
 

@@ -105,6 +105,10 @@ class StreamContext:
         readings = torch.stack((silence, is_best.float()), dim=1).tolist()  # one copy to the host
         return [Reading(p_silence, bool(best)) for p_silence, best in readings]
 
+    def decide_oldest(self) -> None:
+        """One frame less is undecided: the oldest of them."""
+        self.undecided -= 1
+
     def forget_undecided(self) -> None:
         """Cut off the frames read in advance, and the interval that followed the frame before them."""
         if self.undecided:

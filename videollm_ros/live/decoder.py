@@ -12,8 +12,8 @@ from videollm_ros.live.cache import ContextLimits, StreamCache
 from videollm_ros.live.llama import LlamaLayers, additive
 from videollm_ros.live.rotary import Rotary
 
-_LONGEST_KEPT_MASK = 32
-"""Steps up to this many tokens recur all the time; prompts and catching up do not."""
+_LARGEST_KEPT_MASK = 512
+"""Tokens of a pass whose mask is kept; a longer one is a rare prompt, and its mask large."""
 
 
 class StreamDecoder:
@@ -52,8 +52,8 @@ class LlamaDecoder(StreamDecoder):
     def __init__(self, llm: PreTrainedModel, limits: ContextLimits) -> None:
         super().__init__(llm, limits)
         self._layers = LlamaLayers(llm, self.cache.max_tokens)
-        self._positions = torch.arange(self.cache.max_tokens, device=self.cache.keys.device)
-        self._masks: dict[int, Tensor] = {}
+        self._positions = torch.arange(self.cache.max_tokens, device=self.cache.memory.device)
+        self._causal = self._positions.new_empty(0)
 
     @torch.inference_mode()
     def read(self, embeds: Tensor, at: Tensor | None = None) -> Tensor:
@@ -63,16 +63,16 @@ class LlamaDecoder(StreamDecoder):
         return self._layers.logits(hidden[-1:] if at is None else hidden[at]).float()
 
     def _mask(self, start: int, stop: int) -> Tensor | None:
-        """Everything before `start`, and causal from there on: a view of a mask that is made once per length."""
-        num_tokens = stop - start
+        """Everything before `start`, and causal from there on: cut out of one that serves every start."""
+        num_tokens, max_tokens = stop - start, self.cache.max_tokens
         if num_tokens == 1:
             return None
-        mask = self._masks.get(num_tokens)
-        if mask is None:
-            causal = self._positions[:num_tokens, None] >= self._positions[:num_tokens]
-            before = causal.new_ones(num_tokens, self.cache.max_tokens - num_tokens)
-            mask = torch.cat((before, causal), dim=1)
-            mask = additive(self._layers.group_mask(mask), self.cache.keys.dtype)
-            if num_tokens <= _LONGEST_KEPT_MASK:
-                self._masks[num_tokens] = mask
-        return mask[:, self.cache.max_tokens - stop :]
+        causal = self._causal
+        if len(causal) < num_tokens:
+            row = torch.arange(max_tokens, max_tokens + num_tokens, device=self._positions.device)
+            column = torch.arange(max_tokens + num_tokens, device=self._positions.device)
+            causal = additive(column <= row[:, None], self.cache.memory.dtype)
+            if num_tokens <= _LARGEST_KEPT_MASK:
+                self._causal = causal
+        shift = max_tokens - start
+        return self._layers.group_mask(causal[:num_tokens, shift : shift + stop])

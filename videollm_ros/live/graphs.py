@@ -47,8 +47,7 @@ class GraphedDecoder(LlamaDecoder):
         for length in [length for length in self._steps if not self._agrees(length, embedding)]:
             _logger.warning("the CUDA graph of %d tokens does not agree with its kernels; running without it", length)
             del self._steps[length]
-        self.cache.keys.zero_()
-        self.cache.values.zero_()
+        self.cache.memory.zero_()
 
     @torch.inference_mode()
     def read(self, embeds: Tensor, at: Tensor | None = None) -> Tensor:

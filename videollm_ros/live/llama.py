@@ -8,6 +8,7 @@ weights, are laid side by side in memory so that one matrix product serves them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,9 +27,17 @@ class _Linear(NamedTuple):
 
     weight: Tensor
     bias: Tensor | None
+    transposed: Tensor | None
+    """Of a weight without bias that is not quantised."""
 
     def __call__(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.weight, self.bias)
+
+    def added_to(self, residual: Tensor, hidden: Tensor) -> Tensor:
+        """The residual stream with this map of `hidden` added, in one kernel where that can be."""
+        if self.transposed is None:
+            return residual + self(hidden)
+        return torch.addmm(residual, hidden, self.transposed)
 
 
 class _Norm(NamedTuple):
@@ -41,17 +50,28 @@ class _Norm(NamedTuple):
         return torch.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
 
 
+class _CpuNorm(NamedTuple):
+    """The same on a CPU, where PyTorch takes six kernels for it: x w sqrt(d) / hypot(|x|, sqrt(d epsilon))."""
+
+    scaled_weight: Tensor
+    offset: Tensor
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
+        return hidden * self.scaled_weight / torch.hypot(length, self.offset)
+
+
 @dataclass(frozen=True)
 class _Layer:
     """One decoder layer."""
 
-    input_norm: _Norm
+    input_norm: _Norm | _CpuNorm
     qkv: tuple[_Linear, ...]
-    query_key_norms: tuple[_Norm, _Norm] | None
+    query_key_norms: tuple[_Norm | _CpuNorm, _Norm | _CpuNorm] | None
     output: _Linear
-    post_norm: _Norm
+    post_norm: _Norm | _CpuNorm
     gate_up: tuple[_Linear, ...]
-    activation: nn.Module
+    activation: Callable[[Tensor], Tensor]
     down: _Linear
 
 
@@ -86,11 +106,13 @@ class LlamaLayers:
         """
         hidden = embeds
         cos, sin = self._cos[positions], self._sin[positions]
-        for layer, keys, values in zip(self._layers, cache.keys, cache.values, strict=True):
-            attended = self._attend(layer, layer.input_norm(hidden), positions, span, mask, cos, sin, keys, values)
-            hidden = hidden + layer.output(attended)
+        whole, attended_to = cache.memory.flatten(1, 3), cache.memory[..., :span, :]
+        for layer, memory, (keys, values) in zip(self._layers, whole.unbind(), attended_to.unbind(), strict=True):
+            query = self._project(layer, layer.input_norm(hidden), positions, cos, sin, memory)
+            attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            hidden = layer.output.added_to(hidden, self._regroup(attended, len(hidden)))
             gate, up = _apply(layer.gate_up, layer.post_norm(hidden)).chunk(2, dim=-1)
-            hidden = hidden + layer.down(layer.activation(gate) * up)
+            hidden = layer.down.added_to(hidden, layer.activation(gate) * up)
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -101,23 +123,30 @@ class LlamaLayers:
         """A mask [M, S] for the queries of one head as the mask of all that share a kv head, [H / G * M, S]."""
         return mask.repeat(self._num_heads // self._num_kv_heads, 1)
 
-    def _attend(self, layer, hidden, positions, span, mask, cos, sin, keys, values) -> Tensor:
+    def _project(self, layer, hidden, positions, cos, sin, memory) -> Tensor:
+        """Write keys and values into a layer's `memory` [2 G, max_tokens, D]; the rotated queries
+        [1, G, H / G * M, D]: those that share a kv head stand as rows of one attention, so that no key is copied."""
         num_tokens, kv_heads, head_dim = len(hidden), self._num_kv_heads, self._head_dim
         projected = _apply(layer.qkv, hidden).view(num_tokens, -1, head_dim)  # [M, H + 2 G, D]
-        query_key, value = projected[:, :-kv_heads], projected[:, -kv_heads:]
+        rotated = projected[:, :-kv_heads]
+        query_key = rotated
         if layer.query_key_norms:
-            query, key = query_key[:, :-kv_heads], query_key[:, -kv_heads:]
             query_norm, key_norm = layer.query_key_norms
+            query, key = query_key[:, :-kv_heads], query_key[:, -kv_heads:]
             query_key = torch.cat((query_norm(query), key_norm(key)), dim=1)
-        query_key = torch.addcmul(query_key * cos, query_key.roll(head_dim // 2, dims=-1), sin)
-        query, key = query_key[:, :-kv_heads], query_key[:, -kv_heads:]
-        keys.index_copy_(2, positions, key.transpose(0, 1)[None])
-        values.index_copy_(2, positions, value.transpose(0, 1)[None])
-        # Queries that share a kv head stand as rows of one attention: no key is copied for them.
-        query = query.view(num_tokens, kv_heads, -1, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, -1, head_dim)
-        attended = F.scaled_dot_product_attention(query, keys[:, :, :span], values[:, :, :span], attn_mask=mask)
-        attended = attended.view(kv_heads, -1, num_tokens, head_dim).permute(2, 0, 1, 3)
-        return attended.reshape(num_tokens, -1)  # [M, H D]
+        torch.addcmul(query_key * cos, query_key.roll(head_dim // 2, dims=-1), sin, out=rotated)
+        memory.index_copy_(1, positions, projected[:, -2 * kv_heads :].transpose(0, 1))
+        query = projected[:, : -2 * kv_heads]
+        if num_tokens == 1:
+            return query.view(1, kv_heads, -1, head_dim)
+        return query.view(num_tokens, kv_heads, -1, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, -1, head_dim)
+
+    def _regroup(self, attended: Tensor, num_tokens: int) -> Tensor:
+        """What was attended to [1, G, H / G * M, D] as [M, H D]."""
+        if num_tokens == 1:
+            return attended.reshape(1, -1)  # a kernel may give it in another layout
+        attended = attended.view(self._num_kv_heads, -1, num_tokens, self._head_dim)
+        return attended.permute(2, 0, 1, 3).reshape(num_tokens, -1)
 
 
 def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -135,7 +164,7 @@ def _gather(layer: nn.Module) -> _Layer:
         output=_linear(attention.o_proj),
         post_norm=_norm(layer.post_attention_layernorm),
         gate_up=_side_by_side(mlp.gate_proj, mlp.up_proj),
-        activation=mlp.act_fn,
+        activation=mlp.act_fn.forward,
         down=_linear(mlp.down_proj),
     )
 
@@ -148,11 +177,14 @@ def _apply(linears: tuple[_Linear, ...], hidden: Tensor) -> Tensor:
 
 def _side_by_side(*linears: nn.Linear) -> tuple[_Linear, ...]:
     """One linear map for several of the same input. The given modules keep working on views of the same memory."""
-    if not all(type(linear.weight.data) is Tensor for linear in linears):
-        return tuple(_linear(linear) for linear in linears)  # quantised weights cannot be joined
+    # Quantised weights cannot be moved, and those that learn belong to their optimiser.
+    if any(type(linear.weight.data) is not Tensor or linear.weight.requires_grad for linear in linears):
+        return tuple(_linear(linear) for linear in linears)
     joined = getattr(linears[0], "_joined", None)
-    if joined is not None and joined.weight.data_ptr() == linears[0].weight.data_ptr():
-        return (joined,)  # by an earlier session of the same model
+    if joined is not None:
+        parts = joined.weight.split([linear.out_features for linear in linears])
+        if all(part.data_ptr() == linear.weight.data_ptr() for part, linear in zip(parts, linears, strict=True)):
+            return (joined,)  # by an earlier session of the same model
     weight = torch.cat([linear.weight.data for linear in linears])
     bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
     start = 0
@@ -162,13 +194,20 @@ def _side_by_side(*linears: nn.Linear) -> tuple[_Linear, ...]:
         if bias is not None:
             linear.bias.data = bias[start:stop]
         start = stop
-    linears[0]._joined = _Linear(weight, bias)  # a tuple, so no weight of the checkpoint
+    linears[0]._joined = _make_linear(weight, bias)  # a tuple, so no weight of the checkpoint
     return (linears[0]._joined,)
 
 
 def _linear(module: nn.Linear) -> _Linear:
-    return _Linear(module.weight, module.bias)
+    return _make_linear(module.weight.data, module.bias)
 
 
-def _norm(module: nn.Module) -> _Norm:
-    return _Norm(module.weight, module.variance_epsilon)
+def _make_linear(weight: Tensor, bias: Tensor | None) -> _Linear:
+    return _Linear(weight, bias, weight.t() if bias is None and type(weight) is Tensor else None)
+
+
+def _norm(module: nn.Module) -> _Norm | _CpuNorm:
+    weight, epsilon = module.weight.data, module.variance_epsilon
+    if weight.device.type != "cpu" or weight.dtype != torch.float32:
+        return _Norm(weight, epsilon)
+    return _CpuNorm(weight * len(weight) ** 0.5, torch.tensor((len(weight) * epsilon) ** 0.5))

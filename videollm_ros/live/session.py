@@ -213,7 +213,7 @@ class StreamSession:
                     done += 1
                     self._stamp = stamp
                     self._frames_read += 1
-                    context.undecided -= 1
+                    context.decide_oldest()
                     asked = self._queries.next_stamp <= stamp
                     allowed = may_speak(stamp) if callable(may_speak) else may_speak
                     silent = silence_is_best and p_silence >= self.threshold
@@ -281,7 +281,10 @@ class StreamSession:
     @torch.inference_mode()
     def _embed(self, frames: Tensor | np.ndarray | Sequence) -> Tensor:
         """Decoder embeddings [T, n, d_model] of T frames of any size."""
-        prepared = torch.stack([self.model.prepare(frame) for frame in frames])
+        if isinstance(frames, Tensor | np.ndarray):
+            prepared = self.model.prepare(frames)
+        else:
+            prepared = torch.stack([self.model.prepare(frame) for frame in frames])
         return self.model.embed(self.model.encode(prepared))
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
