@@ -3,13 +3,14 @@
 """The paper's metrics against values recorded from the public implementation."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from videollm_ros.evaluation import stream_metrics
+from videollm_ros.evaluation import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
@@ -70,3 +71,11 @@ def test_another_number_of_frames_is_an_error(model, expected, features):
     with pytest.raises(ValueError, match="frames"):
         stream_metrics(model, expected["dialogues"][0]["conversation"], features[:3])
     assert torch.is_tensor(features)
+
+
+def test_a_dialogue_in_which_nothing_is_said_counts_for_nothing(model, features):
+    silent = stream_metrics(model, [{"role": "stream", "num_frames": 2, "learn": True}], features[5:7])
+    assert all(math.isnan(value) for value in silent.values())
+    spoken = stream_metrics(model, told_late(2), features[5:9])
+    assert average_metrics([silent, spoken], 2.0)["time_diff"] == spoken["frame_diff"] / 2
+    assert average_metrics([silent], 2.0)["lm_ppl"] is None

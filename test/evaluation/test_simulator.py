@@ -21,16 +21,16 @@ def test_the_demo_checkpoint_is_small():
 
 
 def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
-    """A few unseen streams, with room for chance; docs/demo_checkpoint.md has the figures on 200."""
-    figures, transcripts = evaluate_simulator(LiveModel.from_pretrained(DEMO, device="cpu"), range(9200, 9208))
-    assert figures["event_f1"] >= 0.85
+    """On a few unseen streams what docs/demo_checkpoint.md has on 200."""
+    figures, transcripts = evaluate_simulator(LiveModel.from_pretrained(DEMO, device="cpu"), range(9200, 9216))
+    assert figures["event_f1"] >= 0.90
     assert figures["mean_time_difference"] <= 0.4
-    assert figures["false_per_quiet_minute"] <= 1.0
-    assert figures["answer_accuracy"] >= 0.75
-    assert figures["lm_ppl"] <= 1.4
-    assert figures["time_diff"] <= 0.4
-    assert figures["fluency"] >= 0.8
-    assert len(transcripts) == figures["streams"] == 8
+    assert figures["false_per_quiet_minute"] <= 0.5
+    assert figures["answer_accuracy"] >= 0.85
+    assert figures["lm_ppl"] <= 1.3
+    assert figures["time_diff"] <= 0.3
+    assert figures["fluency"] >= 0.85
+    assert len(transcripts) == figures["streams"] == 16
 
 
 def test_the_command_writes_the_figures_and_what_was_said(tmp_path):

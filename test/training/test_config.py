@@ -11,6 +11,10 @@ from videollm_ros.training.run import load_start
 
 SHIPPED = sorted((Path(__file__).parents[2] / "config" / "train").glob("*.yaml"))
 
+SIMULATOR = {"simulator": {"seeds": [0, 2]}}
+LORA = {"name": "adapter", "data": SIMULATOR, "trainer": {}, "learn": {"llm": "lora"}}
+MEASURED_LIVE = LORA | {"evaluation": {"seeds": [0, 2]}}
+
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_the_shipped_configurations_load(path):
@@ -51,10 +55,20 @@ def change(settings, path, value):
         (
             ["stages", 0, "trainer", "eval_strategy"],
             "steps",
-            "trainer.eval_strategy cannot be set: nothing is evaluated",
+            "trainer.eval_strategy cannot be set: the stage has no evaluation",
         ),
         (["stages", 0, "trainer", "gradient_checkpointing"], True, "trainer.gradient_checkpointing cannot be set"),
         (["output"], 3, "output is of type str"),
+        (["stages", 0, "evaluation"], {"dialogues": "held_out.jsonl"}, "needs exactly one of features and videos"),
+        (["stages", 0, "evaluation"], {}, "exactly one of seeds"),
+        (["stages", 0, "data", "simulator", "question_kinds"], ["where", "who"], "not 'who'"),
+        (
+            ["stages", 0, "data", "simulator", "window_seconds"],
+            [4.0, 1.0],
+            "window_seconds is a shortest",
+        ),
+        (["stages", 0, "data", "simulator"], {"seeds": [0, 2], "windows": 1, "memory": [2, 4]}, "windows have no past"),
+        (["stages", 0], MEASURED_LIVE, "evaluation.seeds runs the model live"),
     ],
 )
 def test_a_wrong_setting_is_named(run, write_config, path, value, says):

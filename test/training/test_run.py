@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from videollm_ros.data import Dialogue, FeatureFolder
-from videollm_ros.data.dialogues import write_dialogues
+from videollm_ros.data.dialogues import DialogueError, write_dialogues
+from videollm_ros.evaluation.held_out import HeldOut
 from videollm_ros.live import LiveModel
 from videollm_ros.training import run as training_run
 from videollm_ros.training.config import ConfigError, TrainConfig
@@ -159,6 +160,45 @@ def golden_run(run, tmp_path):
     stage["learn"] = {"llm": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0}
     stage["data"] = {"dialogues": str(tmp_path / "dialogues.jsonl"), "features": str(tmp_path / "features")}
     return run
+
+
+def evaluations(output, step):
+    state = json.loads((Path(output) / "1-dialogue" / f"checkpoint-{step}" / "trainer_state.json").read_text())
+    return [entry for entry in state["log_history"] if "eval_lm_ppl" in entry]
+
+
+def test_held_out_dialogues_are_measured_while_an_adapter_is_trained(golden_run, write_config):
+    stage = golden_run["stages"][0]
+    stage["evaluation"] = dict(stage["data"])
+    stage["trainer"].update(max_steps=8, save_steps=8, eval_strategy="steps", eval_steps=2, learning_rate=2e-3)
+    train(TrainConfig.load(write_config(golden_run)), hold_out=HeldOut)
+    measured = evaluations(golden_run["output"], 8)
+    assert [entry["step"] for entry in measured] == [2, 4, 6, 8]
+    assert {"eval_lm_ppl", "eval_time_diff", "eval_fluency", "eval_lm_correctness"} <= measured[0].keys()
+    assert measured[-1]["eval_lm_ppl"] < 0.9 * measured[0]["eval_lm_ppl"]
+
+
+def test_on_the_simulator_the_model_is_run_live_after_every_epoch_and_learns_the_same(run, write_config):
+    run["stages"][0]["trainer"].update(max_steps=12, save_steps=12)
+    train(TrainConfig.load(write_config(run)))
+    unmeasured = losses(Path(run["output"]) / "1-dialogue", 12)
+    run["output"] += "-measured"
+    run["stages"][0]["evaluation"] = {"seeds": [8900, 8902], "seconds": 6.0, "resolution": 32}
+    folder = train(TrainConfig.load(write_config(run)), hold_out=HeldOut)
+    measured = evaluations(run["output"], 12)
+    assert [entry["step"] for entry in measured] == [4, 8]
+    assert measured[0]["eval_streams"] == 2 and "eval_false_per_quiet_minute" in measured[0]
+    assert losses(Path(run["output"]) / "1-dialogue", 12) == pytest.approx(unmeasured, abs=1e-5)
+    assert LiveModel.from_pretrained(folder, device="cpu")
+
+
+def test_a_held_out_dialogue_that_cannot_be_read_is_named_before_training(golden_run, write_config, tmp_path):
+    stage = golden_run["stages"][0]
+    stage["evaluation"] = dict(stage["data"]) | {"dialogues": str(tmp_path / "held_out.jsonl")}
+    turns = [{"role": "stream", "num_frames": 3, "learn": True}, {"role": "assistant", "content": "x " * 4000}]
+    write_dialogues([Dialogue("v0", (0, 3), turns)], tmp_path / "held_out.jsonl")
+    with pytest.raises(DialogueError, match=r"held_out\.jsonl.*the decoder reads"):
+        train(TrainConfig.load(write_config(golden_run)), hold_out=HeldOut)
 
 
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])

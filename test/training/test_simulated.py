@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator's streams as training sources: frames, labels and dialogues that belong together."""
 
+from collections import Counter
+
+import numpy as np
 import pytest
 import torch
 
 from videollm_ros.live.template import IGNORED
 from videollm_ros.sim import Tabletop
+from videollm_ros.sim.dialogue import frame_after
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 from videollm_ros.training.config import ScratchConfig, SimulatorConfig
-from videollm_ros.training.scene import SceneFrames, scene_labels
+from videollm_ros.training.scene import SceneFrames, SceneObjective, scene_labels
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.simulated import ask_more, event_labels, simulated_sources, state_labels
 
@@ -33,7 +37,7 @@ def test_an_event_is_the_label_of_the_frame_that_decides_it():
 
 def test_a_frame_knows_what_happened_last_and_what_is_to_be_seen():
     tabletop = Tabletop(3, 60.0)
-    labels = state_labels(tabletop, 2.0)
+    labels = state_labels(tabletop, 2.0, 0, 120)
     event = tabletop.events[-1]
     kind, colour, shape, *items = labels[-1].tolist()
     assert (KINDS[kind], list(COLOURS)[colour], SHAPES[shape]) == event.meaning
@@ -50,9 +54,14 @@ def test_more_questions_are_asked_than_the_streams_own_in_the_same_style():
     for seed in range(20):
         tabletop = Tabletop(seed, 60.0)
         own = list(tabletop.questions)
-        ask_more(tabletop, 6)
-        assert len(tabletop.questions) > len(own)
+        ask_more(tabletop, np.random.default_rng(seed), rate=1.5)
+        times = [question.time for question in tabletop.questions]
+        assert len(times) > len(own) + 10
+        assert times == sorted(times) and len(set(times)) < len(times)  # several at one time
         assert set(own) <= set(tabletop.questions)
+        full = next((q.time for q in own if q.style == "full"), 61)
+        counted = [q for q in tabletop.questions if q.kind == "count"]
+        assert all(("There" in q.answer) == (q.time >= full) for q in counted)
         assert [question.style for question in tabletop.questions if question.style] == [
             q.style for q in own if q.style
         ]
@@ -67,6 +76,33 @@ def test_with_memory_only_the_last_frames_are_given_and_all_words_stay(model):
         assert source.read(source.dialogue).shape == (kept, 3, 32, 32)
         assert source.events.shape == (kept, 3)
         assert not source.forgotten or 10 <= kept <= 20
+
+
+def test_added_questions_are_of_the_kinds_that_are_wanted():
+    tabletop = Tabletop(5, 60.0)
+    tabletop.questions = []
+    ask_more(tabletop, np.random.default_rng(0), rate=3.0, kinds=("check", "where"))
+    kinds = Counter(question.kind for question in tabletop.questions)
+    assert kinds["check"] > 20 and kinds["where"] > 10
+    assert set(kinds) <= {"check", "where", "count"}  # a count where there is nothing whose place could be asked
+
+
+def test_a_window_begins_with_nothing_said_and_ends_with_questions_about_what_it_shows(model):
+    config = SimulatorConfig((0, 20), 60.0, (32,), windows=2, question_rate=4.0, question_kinds=("table", "where"))
+    sources = simulated_sources(config, model, 0, encode=False)
+    assert len(sources) == 40
+    for source in sources:
+        dialogue, tabletop = source.dialogue, Tabletop(int(source.dialogue.video.split("-")[1]), 60.0)
+        start, stop = dialogue.frames
+        assert 1 <= stop - start <= 12  # 4 s, and what else it takes to see an event from its onset on
+        assert sum(turn.get("num_frames", 0) for turn in dialogue.conversation) == stop - start
+        assert len(source.read(dialogue)) == len(source.events) == len(source.states) == stop - start
+        told = [event for event in tabletop.events if start <= frame_after(event.time, 2.0) < stop]
+        assert all(start / 2 <= event.onset for event in told)
+        said = sum(turn["role"] == "assistant" for turn in dialogue.conversation)
+        assert said - sum(turn["role"] == "user" for turn in dialogue.conversation) == len(told)
+        assert source.states[0, 0] == IGNORED or told  # what happened before is not to be known
+    assert sum(source.dialogue.conversation[-1]["role"] == "assistant" for source in sources) > 30
 
 
 def test_stored_features_are_those_of_the_frames(model):
@@ -90,6 +126,14 @@ def test_scene_labels_say_what_stands_where_unless_something_moves():
     assert moving == [IGNORED] * 8 + [1]
     assert still[-1] == 0
     assert sum(label > 0 for label in still[:8]) == 2 * len(tabletop.state(event.time + 0.01).visible)
+
+
+def test_a_token_learns_which_part_of_the_frame_it_is_of(model):
+    objective = SceneObjective(model.vision)
+    objective(*SceneFrames(SimulatorConfig((0, 2), 20.0, (32,)), 32, seed=1)[0])["loss"].backward()
+    assert objective.part.out_features == model.config.frame_num_tokens
+    assert objective.part.weight.grad.abs().sum() > 0
+    model.zero_grad()
 
 
 def test_a_scene_sample_is_the_same_every_time():

@@ -3,6 +3,6 @@
 """Measuring a LIVE model: the paper's teacher-forced metrics, and what it says on streams it runs by itself."""
 
 from videollm_ros.evaluation.matching import StreamScore, score_stream
-from videollm_ros.evaluation.metrics import stream_metrics
+from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 
-__all__ = ["StreamScore", "score_stream", "stream_metrics"]
+__all__ = ["StreamScore", "average_metrics", "score_stream", "stream_metrics"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import IGNORED
+
+_METRICS = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
 
 
 @torch.inference_mode()
@@ -38,6 +41,22 @@ def stream_metrics(
     return _Dialogue(model, conversation, features, threshold).metrics()
 
 
+def average_metrics(of_dialogues: Sequence[dict[str, float]], fps: float) -> dict[str, float | None]:
+    """What `stream_metrics` gave for several dialogues, averaged over those in which it counts; None where in none.
+
+    Returns:
+        lm_ppl; time_diff in seconds; fluency; lm_correctness.
+    """
+    averages = {name: _mean([metrics[name] for metrics in of_dialogues]) for name in _METRICS}
+    difference = averages.pop("frame_diff")
+    return averages | {"time_diff": None if difference is None else difference / fps}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    counted = [value for value in values if not math.isnan(value)]
+    return math.fsum(counted) / len(counted) if counted else None
+
+
 class _Dialogue:
     """One dialogue with the model's logits at every position."""
 
@@ -51,8 +70,8 @@ class _Dialogue:
 
     def metrics(self) -> dict[str, float]:
         stops = (torch.nonzero(self.ids == self.template.eos_token_id)[:, 0] + 1).tolist()
-        turns = list(zip([0, *stops[:-1]], stops, strict=True))
-        values: dict[str, list[float]] = {name: [] for name in ("lm_ppl", "frame_diff", "fluency", "lm_correctness")}
+        turns = list(pairwise([0, *stops]))
+        values: dict[str, list[float]] = {name: [] for name in _METRICS}
         for number, (start, stop) in enumerate(turns):
             following = turns[number + 1] if number + 1 < len(turns) else None
             for name, value in self._turn(start, stop, following).items():

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from tqdm import tqdm
 
 from videollm_ros.data.baselines import NOTHING_NEW
 from videollm_ros.evaluation.matching import StreamScore, score_stream
-from videollm_ros.evaluation.metrics import stream_metrics
+from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel, StreamSession, Utterance
 from videollm_ros.sim import Tabletop, record
 
-_TEACHER_FORCED = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
 _ENCODED_AT_ONCE = 64
 
 
@@ -61,9 +59,7 @@ def evaluate_simulator(
         total += transcript.score
     figures: dict[str, float | int | None] = dict(total.figures())
     if teacher_forced:
-        means = {name: _mean(transcript.metrics[name] for transcript in transcripts) for name in _TEACHER_FORCED}
-        difference = means.pop("frame_diff")
-        figures |= means | {"time_diff": None if difference is None else difference / model.config.frame_fps}
+        figures |= average_metrics([transcript.metrics for transcript in transcripts], model.config.frame_fps)
     counts = {"events": total.events, "utterances": total.utterances, "questions": total.questions}
     return figures | counts | {"streams": len(transcripts)}, transcripts
 
@@ -95,8 +91,3 @@ def _run(
         # Without questions: the metrics suppose that every turn ends when something happens, not when somebody asks.
         metrics = stream_metrics(model, record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    counted = [value for value in values if not math.isnan(value)]
-    return math.fsum(counted) / len(counted) if counted else None

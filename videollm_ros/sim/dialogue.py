@@ -4,6 +4,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .questions import Question
 from .sentences import DEFAULT_STYLE, event_text
@@ -32,7 +33,7 @@ def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> lis
     Without `questions` only the events are told, in the default style, since nobody asks for another.
 
     Raises:
-        ValueError: a rate so low that two things fall on one frame or one past the end.
+        ValueError: a rate so low that an event shares its frame with something else or lies past the end.
     """
     said, style = [], DEFAULT_STYLE
     asked = tabletop.questions if questions else []
@@ -43,8 +44,10 @@ def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> lis
             said.append(Reply(frame, cause.answer, question=cause))
         else:
             said.append(Reply(frame, event_text(cause.kind, cause.item, style), event=cause))
-    frames = [reply.frame for reply in said]
-    if len(set(frames)) < len(frames) or (frames and frames[-1] >= tabletop.num_frames(fps)):
+    shared = [
+        reply.frame for reply, other in pairwise(said) if reply.frame == other.frame and (reply.event or other.event)
+    ]
+    if shared or (said and said[-1].frame >= tabletop.num_frames(fps)):
         raise ValueError(
             f"at {fps} frames per second two replies fall on one frame of stream {tabletop.seed}, "
             "or one past its end: use at least 1 frame per second."
@@ -52,33 +55,44 @@ def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> lis
     return said
 
 
-def dialogue(tabletop: Tabletop, fps: float = 2.0, questions: bool = True, tail: bool = True) -> list[dict]:
-    """The conversation over `tabletop.frames(fps)`, as messages of the roles stream, user and assistant.
+def dialogue(
+    tabletop: Tabletop,
+    fps: float = 2.0,
+    questions: bool = True,
+    tail: bool = True,
+    start: int = 0,
+    stop: int | None = None,
+) -> list[dict]:
+    """The conversation over `tabletop.frames(fps, start, stop)`, as messages of the roles stream, user and assistant.
 
     A sentence follows the first frame that shows its event; a question follows the frame at its time and is
-    answered at once. With `tail` the frames after the last reply close the conversation, so that all frames
-    are in it; without, it ends with the last reply.
+    answered at once, one after another where several are asked at one time. With `tail` the frames after the
+    last reply close the conversation, so that all frames are in it; without, it ends with the last reply.
 
     Raises:
         ValueError: see `replies`.
     """
-    messages, read = [], 0
+    stop = tabletop.num_frames(fps) if stop is None else stop
+    messages, read = [], start
     for reply in replies(tabletop, fps, questions):
-        messages.append(_stream(reply.frame + 1 - read))
+        if not start <= reply.frame < stop:
+            continue
+        if reply.frame + 1 > read:
+            messages.append(_stream(reply.frame + 1 - read))
         if reply.question:
             messages.append({"role": "user", "content": reply.question.text})
         messages.append({"role": "assistant", "content": reply.text, "learn": True})
         read = reply.frame + 1
-    if tail and read < tabletop.num_frames(fps):
-        messages.append(_stream(tabletop.num_frames(fps) - read))
+    if tail and read < stop:
+        messages.append(_stream(stop - read))
     return messages
 
 
-def record(tabletop: Tabletop, fps: float = 2.0, **options) -> dict:
+def record(tabletop: Tabletop, fps: float = 2.0, start: int = 0, **options) -> dict:
     """The dialogue as one line of a dataset: `{"video", "frames": [start, stop], "conversation"}`."""
-    conversation = dialogue(tabletop, fps, **options)
-    frames = sum(message.get("num_frames", 0) for message in conversation)
-    return {"video": f"tabletop-{tabletop.seed}", "frames": [0, frames], "conversation": conversation}
+    conversation = dialogue(tabletop, fps, start=start, **options)
+    stop = start + sum(message.get("num_frames", 0) for message in conversation)
+    return {"video": f"tabletop-{tabletop.seed}", "frames": [start, stop], "conversation": conversation}
 
 
 def _stream(num_frames: int) -> dict:

@@ -6,6 +6,7 @@ In most streams there is a request, usually at once. It is answered with what is
 style of everything said from then on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,9 @@ WEIGHTS = {
     "where": 0.08,
 }
 
+KINDS_OF_NOW = ("table", "holding", "count", "check", "colour", "where")
+"""Kinds of questions whose answers are to be seen when they are asked."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -62,7 +66,7 @@ def answer_is_right(question: Question, text: str) -> bool:
 def write_questions(script: Script, seed: int) -> list[Question]:
     """The request, if any, and the questions, the same for the same arguments, in order of time."""
     rng = np.random.default_rng((seed, 3))
-    times = _quiet_seconds(script)
+    times = quiet_seconds(script)
     request = _request(rng, script, times)
     questions, due = [request] if request else [], float(rng.uniform(1.0, EVERY))
     for time in times:
@@ -70,11 +74,11 @@ def write_questions(script: Script, seed: int) -> list[Question]:
             continue
         due = time + SPACING + float(rng.exponential(EVERY - SPACING))
         full = request is not None and request.style == "full" and time > request.time
-        questions.append(_question(rng, script, time, full))
+        questions.append(write_question(rng, script, time, full))
     return sorted(questions, key=lambda question: question.time)
 
 
-def _quiet_seconds(script: Script) -> list[float]:
+def quiet_seconds(script: Script) -> list[float]:
     """The whole seconds around which nothing happens."""
     seconds = np.arange(np.ceil(script.seconds))
     onsets = np.array([event.onset for event in script.events] + [np.inf])
@@ -94,9 +98,18 @@ def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Qu
     return Question(time, str(rng.choice(REQUESTS[style])), "table", frozenset(items), answer, style)
 
 
-def _question(rng: np.random.Generator, script: Script, time: float, full: bool) -> Question:
+def write_question(
+    rng: np.random.Generator, script: Script, time: float, full: bool, kinds: Sequence[str] = ()
+) -> Question:
+    """A question at `time` [s], with its answer in short or in a `full` sentence.
+
+    Args:
+        kinds: keys of `WEIGHTS` to draw from evenly; none for all, as often as it says. Where one has nothing to ask
+            about, the question is of the kind "table" or "count" instead.
+    """
     state, past = script.state(time), script.past(time)
-    kind = str(rng.choice(list(WEIGHTS), p=np.array(list(WEIGHTS.values())) / sum(WEIGHTS.values())))
+    shares = dict.fromkeys(kinds, 1.0) or WEIGHTS
+    kind = str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
     if kind == "holding" and state.held is None and rng.random() < 0.5:
         kind = "table"
     if kind in ("colour", "where") and not _nameable(state, kind):

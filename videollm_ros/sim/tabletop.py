@@ -3,12 +3,12 @@
 """A simulated stream: its frames, what happens in them, and what may be asked about them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from .questions import Question, write_questions
+from .questions import Question, quiet_seconds, write_question, write_questions
 from .render import Camera
 from .script import write_script
 from .world import Event, State
@@ -39,11 +39,16 @@ class Tabletop:
     @cached_property
     def questions(self) -> list[Question]:
         """Questions at whole seconds in which nothing happens, in order of time."""
-        return self.draw_questions(self.seed)
+        return write_questions(self._script, self.seed)
 
-    def draw_questions(self, seed: int) -> list[Question]:
-        """What a user might ask as well: the questions of another draw, in order of time."""
-        return write_questions(self._script, seed)
+    @property
+    def quiet_seconds(self) -> list[float]:
+        """The whole seconds around which nothing happens, at which questions may be asked."""
+        return quiet_seconds(self._script)
+
+    def ask(self, rng: np.random.Generator, time: float, full: bool = False, kinds: Sequence[str] = ()) -> Question:
+        """Another question that a user might ask at `time` [s], see `questions.write_question`."""
+        return write_question(rng, self._script, time, full, kinds)
 
     def state(self, time: float) -> State:
         """What is to be seen at `time` [s], by the events decided until then."""

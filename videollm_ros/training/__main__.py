@@ -1,6 +1,9 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m videollm_ros.training --config run.yaml`, also installed as `videollm-train`."""
+"""`python -m videollm_ros.training --config run.yaml`, also installed as `videollm-train`.
+
+The command puts training and evaluation together; nothing else in this folder knows what is above it.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +26,14 @@ def main() -> int:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    from videollm_ros.evaluation.held_out import HeldOut
     from videollm_ros.training.run import train
 
     try:
         config = TrainConfig.load(given.config)
         if given.output:
             config = replace(config, output=given.output)
-        folder = train(config, given.stop_after)
+        folder = train(config, given.stop_after, HeldOut)
     except (ConfigError, DialogueError, CheckpointError) as error:
         print(f"videollm-train: {error}", file=sys.stderr)
         return 2

@@ -15,13 +15,14 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from videollm_ros.live import LiveConfig
+from videollm_ros.sim.questions import WEIGHTS
 
 DTYPES = ("float32", "bfloat16", "float16")
 _NOT_FOR_TRAINER = {
     "output_dir": "it follows from the run's output",
     "gradient_checkpointing": "it is a setting of the stage itself",
     "label_smoothing_factor": "the streaming loss has none",
-    "load_best_model_at_end": "nothing is evaluated while training",
+    "load_best_model_at_end": "the last model is the run's; those before it are in its checkpoints",
 }
 """Settings of transformers.TrainingArguments that would do nothing here, or harm."""
 
@@ -99,10 +100,16 @@ class SimulatorConfig:
     """About every second stream lasts up to twice as long, and only its last frames are in the context: this many
     seconds at least and at most. What was said before stays, as in a session's bounded context after a while."""
 
-    question_sets: int = 1
-    """Questions of up to this many draws are asked in a stream, so that they stand more densely than in a test."""
+    windows: int = 0
+    """Instead of whole streams, this many short windows of each. Nothing is said before them, and they end where
+    nothing happens."""
+    window_seconds: tuple[float, float] = (1.0, 4.0)
+    """How long a window is, at least and at most."""
+    question_rate: float = 0.0
+    """Questions that are added on average at every second in which nothing happens."""
     question_kinds: tuple[str, ...] = ()
-    """Kinds of the added questions, see `sim.Question`; none for all."""
+    """Kinds of the added questions, drawn evenly, see `sim.Question`; none for all, as often as in a test, and in
+    windows for those that are about now."""
     same_colour_events: int = 0
     """Only streams with at least this many events of an item whose colour another visible item has: those in which a
     colour alone does not say which item is meant."""
@@ -110,6 +117,17 @@ class SimulatorConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.seeds[0] < self.seeds[1]:
             raise ConfigError(f"data.simulator.seeds is [start, stop) with start < stop, not {list(self.seeds)}")
+        if self.windows < 0 or self.question_rate < 0:
+            raise ConfigError("data.simulator.windows and question_rate cannot be negative")
+        if not 0 < self.window_seconds[0] <= self.window_seconds[1]:
+            raise ConfigError(
+                f"data.simulator.window_seconds is a shortest and a longest time, not {list(self.window_seconds)}"
+            )
+        if self.windows and self.memory is not None:
+            raise ConfigError("data.simulator: windows have no past, and memory is about one; give one of them")
+        unknown = [kind for kind in self.question_kinds if kind not in WEIGHTS]
+        if unknown:
+            raise ConfigError(f"data.simulator.question_kinds are of {', '.join(WEIGHTS)}, not {unknown[0]!r}")
 
 
 @dataclass(frozen=True)
@@ -143,6 +161,27 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured while training: held-out dialogues with features or videos, or streams of the simulator."""
+
+    dialogues: str | None = None
+    features: str | None = None
+    videos: str | None = None
+    seeds: tuple[int, int] | None = None
+    """Streams of the simulator, one per seed of [start, stop)."""
+    seconds: float = 60.0
+    resolution: int = 96
+
+    def __post_init__(self) -> None:
+        if (self.seeds is None) == (self.dialogues is None):
+            raise ConfigError("evaluation needs exactly one of seeds, of the simulator, and dialogues")
+        if self.dialogues is not None and (self.features is None) == (self.videos is None):
+            raise ConfigError("evaluation.dialogues needs exactly one of features and videos")
+        if self.seeds is not None and not 0 <= self.seeds[0] < self.seeds[1]:
+            raise ConfigError(f"evaluation.seeds is [start, stop) with start < stop, not {list(self.seeds)}")
+
+
+@dataclass(frozen=True)
 class StageConfig:
     """One stage: what is learned from what, and the Hugging Face Trainer's settings for it.
 
@@ -161,28 +200,41 @@ class StageConfig:
     """With the simulator: what a frame decides is learned on the frame as well, by heads that are thrown away."""
     state_lesson: bool = False
     """The same for what happened last and for what is to be seen."""
+    evaluation: EvaluationConfig | None = None
+    """Measured as trainer.eval_strategy says: after every epoch where it says nothing."""
 
     def __post_init__(self) -> None:
         if (self.event_lesson or self.state_lesson) and self.data.simulator is None:
             raise ConfigError(f"stage {self.name}: lessons need data.simulator, which knows what is to be seen")
         if self.task not in ("dialogue", "scene"):
             raise ConfigError(f'stage {self.name}: task is "dialogue" or "scene", not {self.task!r}')
-        if self.learn.vision and self.data.features is not None:
+        stored = self.data.features or (self.evaluation and self.evaluation.features)
+        if self.learn.vision and stored:
             raise ConfigError(
-                f"stage {self.name}: learn.vision needs frames, and data.features are of a tower as it was; "
-                "give data.videos, or leave the tower as it is"
+                f"stage {self.name}: learn.vision needs frames, and features are of a tower as it was; "
+                "give videos, or leave the tower as it is"
             )
-        refused = [name for name in self.trainer if name in _NOT_FOR_TRAINER or name.startswith("eval_")]
+        refused = [name for name in self.trainer if name in _NOT_FOR_TRAINER]
+        if self.evaluation is None:
+            refused += [name for name in self.trainer if name.startswith("eval_")]
         if refused:
-            reason = _NOT_FOR_TRAINER.get(refused[0], "nothing is evaluated while training")
+            reason = _NOT_FOR_TRAINER.get(refused[0], "the stage has no evaluation, which says on what")
             raise ConfigError(f"stage {self.name}: trainer.{refused[0]} cannot be set: {reason}")
+        if self.evaluation is not None and self.evaluation.seeds is not None and self.learn.llm == "lora":
+            raise ConfigError(
+                f"stage {self.name}: evaluation.seeds runs the model live, which takes merged weights; with LoRA "
+                "give evaluation.dialogues, or evaluate the finished model"
+            )
+        if self.evaluation is not None and self.data.baseline == "per_frame":
+            raise ConfigError(f"stage {self.name}: evaluation is of streaming dialogues, not of the per_frame baseline")
         if self.task == "scene":
             self._check_scene()
 
     def _check_scene(self) -> None:
         if self.data.simulator is None:
             raise ConfigError(f"stage {self.name}: the scene task learns from data.simulator")
-        for setting in ("learn", "event_lesson", "state_lesson", "stream_loss_weight", "gradient_checkpointing"):
+        of_dialogues = ("learn", "event_lesson", "state_lesson", "stream_loss_weight", "evaluation")
+        for setting in (*of_dialogues, "gradient_checkpointing"):
             field_of = next(f for f in dataclasses.fields(self) if f.name == setting)
             default = field_of.default_factory() if field_of.default is dataclasses.MISSING else field_of.default
             if getattr(self, setting) != default:

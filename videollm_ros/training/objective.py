@@ -54,9 +54,10 @@ class StreamingObjective(nn.Module):
                 raise ValueError("a batch needs features or frames")
             with torch.set_grad_enabled(self.learns_vision and torch.is_grad_enabled()):
                 features = self.live.encode(frames)
-        # A batch without padding needs no mask, and the decoder is faster without one.
-        mask = None if bool(attention_mask.all()) else attention_mask
-        logits = self.live(input_ids, features, attention_mask=mask).logits
+        # Behind a dialogue padding needs no mask: a causal decoder never looks there, and is faster without one.
+        order = attention_mask.argsort(dim=1, descending=True, stable=True)
+        input_ids, labels = input_ids.gather(1, order), labels.gather(1, order)
+        logits = self.live(input_ids, features).logits
         learned = labels != IGNORED
         losses = F.cross_entropy(logits[learned].float(), labels[learned], reduction="none")
         stream = (input_ids == self.live.template.frame_token_id)[learned]

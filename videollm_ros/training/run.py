@@ -27,7 +27,14 @@ from videollm_ros.live import LiveModel
 from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
 from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
-from videollm_ros.training.config import ConfigError, ModelConfig, StageConfig, TrainConfig, live_config
+from videollm_ros.training.config import (
+    ConfigError,
+    EvaluationConfig,
+    ModelConfig,
+    StageConfig,
+    TrainConfig,
+    live_config,
+)
 from videollm_ros.training.learnable import set_learnable
 from videollm_ros.training.lessons import EventLesson, StateLesson
 from videollm_ros.training.objective import StreamingObjective
@@ -37,17 +44,19 @@ from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_sce
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.settings import check_settings, write_settings
 from videollm_ros.training.simulated import simulated_sources
-from videollm_ros.training.trainer import WEIGHTS_NAME, ObjectiveTrainer, in_one_dtype, load_learned
+from videollm_ros.training.trainer import WEIGHTS_NAME, HeldOut, ObjectiveTrainer, in_one_dtype, load_learned
 
 FINAL_MODEL = "model"
+HoldOut = Callable[[LiveModel, EvaluationConfig], HeldOut]
 log = logging.getLogger(__name__)
 
 
-def train(config: TrainConfig, stop_after: str | None = None) -> Path:
+def train(config: TrainConfig, stop_after: str | None = None, hold_out: HoldOut | None = None) -> Path:
     """Run all stages; those that are finished already are skipped, an unfinished one goes on where it was killed.
 
     Args:
         stop_after: name of the last stage to run; None for all.
+        hold_out: makes what a stage's `evaluation` is measured on: `evaluation.held_out.HeldOut`.
 
     Returns:
         the folder of the final model.
@@ -71,7 +80,7 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
             log.info("stage %d of %d: %s is finished already: %s", number, len(names), stage.name, finished)
             model = None
         else:
-            model = _run_stage(number, model, folder, config)
+            model = _run_stage(number, model, folder, config, hold_out)
         if stage.name == stop_after:
             break
     # Every process is here, also those of a run in which no stage was left to train.
@@ -82,7 +91,9 @@ def train(config: TrainConfig, stop_after: str | None = None) -> Path:
     return output / FINAL_MODEL
 
 
-def _run_stage(number: int, model: LiveModel | None, folder: Path, config: TrainConfig) -> LiveModel | None:
+def _run_stage(
+    number: int, model: LiveModel | None, folder: Path, config: TrainConfig, hold_out: HoldOut | None
+) -> LiveModel | None:
     """Train stage `number` (from 1) and write its model.
 
     Returns:
@@ -92,7 +103,7 @@ def _run_stage(number: int, model: LiveModel | None, folder: Path, config: Train
     if model is None:
         model = _start_of(number, config)
     log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
-    trainer = train_stage(model, stage, folder, config)
+    trainer = train_stage(model, stage, folder, config, hold_out)
     if trainer.is_fsdp_enabled:
         model = _gathered(trainer, stage, _start_of(number, config), config)
     must_be_read = is_adapted(model) or trainer.is_fsdp_enabled
@@ -109,13 +120,24 @@ def _is_outdated(final: Path, finished: Path) -> bool:
     return not final.exists() or final.stat().st_mtime_ns < finished.stat().st_mtime_ns
 
 
-def train_stage(model: LiveModel, stage: StageConfig, folder: Path, config: TrainConfig) -> ObjectiveTrainer:
-    """Train one stage in place, resuming from the folder's newest checkpoint where there is one."""
+def train_stage(
+    model: LiveModel, stage: StageConfig, folder: Path, config: TrainConfig, hold_out: HoldOut | None = None
+) -> ObjectiveTrainer:
+    """Train one stage in place, resuming from the folder's newest checkpoint where there is one.
+
+    Raises:
+        ConfigError, DialogueError: see `train`.
+    """
     set_seed(config.seed)
     arguments = _arguments(stage, folder, config.seed)
     objective = _objective(model, stage, config)
     dataset, collate = _data(model, stage, config)
-    trainer = ObjectiveTrainer(objective, arguments, train_dataset=dataset, data_collator=collate)
+    if stage.evaluation is not None and hold_out is None:
+        raise ConfigError(f"stage {stage.name}: its evaluation needs hold_out, for example evaluation.held_out.HeldOut")
+    held_out = None if stage.evaluation is None else hold_out(model, stage.evaluation)
+    trainer = ObjectiveTrainer(objective, arguments, held_out, train_dataset=dataset, data_collator=collate)
+    if held_out is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
+        raise ConfigError(f"stage {stage.name}: no evaluation under FSDP and DeepSpeed; evaluate the finished model")
     if trainer.is_fsdp_enabled:
         in_one_dtype(objective, model.dtype)
     if trainer.is_world_process_zero():
@@ -182,6 +204,7 @@ def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments
         "remove_unused_columns": False,
         "save_total_limit": 2,
         "ddp_find_unused_parameters": False,
+        "eval_strategy": "no" if stage.evaluation is None else "epoch",
         **stage.trainer,
     }
     try:
@@ -217,6 +240,5 @@ def _data(
     pad = model.tokenizer.pad_token_id
     collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
     samples = DialogueSamples(sources, model, stage.data, config.seed, frames=frames)
-    if simulator is None:
-        samples.check_lengths()
+    samples.check_lengths()
     return samples, collate

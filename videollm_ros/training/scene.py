@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The vision tower's own lesson before any dialogue: which item stands in which place, what is held, what moves.
 
+Each token learns as well which part of the frame it is of, since a decoder that finds an item has no other way to know
+where it is.
+
 A tower from scratch learns to see far sooner from a few labels per frame than through the words of a decoder.
 The heads are thrown away afterwards; only the tower is kept.
 """
@@ -26,7 +29,7 @@ SAMPLES_PER_STREAM = 2
 _COLOUR = {colour: index for index, colour in enumerate(COLOURS, start=1)}
 _SHAPE = {shape: index for index, shape in enumerate(SHAPES, start=1)}
 _CLASSES = 1 + len(COLOURS)  # 0 is "nothing there"
-_BUSY_WEIGHT = 0.3
+_BUSY_WEIGHT, _PART_WEIGHT = 0.3, 0.3
 
 
 class SceneObjective(nn.Module):
@@ -43,18 +46,22 @@ class SceneObjective(nn.Module):
         self.standing = nn.Linear(vision.hidden_size, 2 * _CLASSES)
         self.held = nn.Linear(vision.hidden_size, 2 * _CLASSES)
         self.busy = nn.Linear(vision.hidden_size, 2)
+        self.part = nn.Linear(vision.hidden_size, rows * columns)
 
     def forward(self, frames: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Frames uint8 [T, 3, R, R] and labels [T, 9] as `scene_labels` gives them; returns the loss."""
         tokens = self.vision(frames)
-        grid = tokens[:, int(self.vision.config.frame_token_cls) :].unflatten(1, (self.rows, len(PLACES)))
+        pooled = tokens[:, int(self.vision.config.frame_token_cls) :]
+        grid = pooled.unflatten(1, (self.rows, len(PLACES)))
         upper = grid[:, 0].sum(1)
         items = torch.cat([self.standing(grid[:, -1]), self.held(upper)[:, None]], dim=1)  # [T, 4, 2 * classes]
         logits = items.unflatten(2, (2, _CLASSES)).flatten(0, 2).float()
         item_labels, busy_labels = labels[:, :-1].flatten(), labels[:, -1]
         seen = F.cross_entropy(logits, item_labels, ignore_index=IGNORED, reduction="sum")
         seen = seen / (item_labels != IGNORED).sum().clamp(min=1)
-        loss = seen + _BUSY_WEIGHT * F.cross_entropy(self.busy(upper).float(), busy_labels)
+        parts = torch.arange(pooled.shape[1], device=pooled.device).expand(len(pooled), -1)
+        located = F.cross_entropy(self.part(pooled).float().flatten(0, 1), parts.flatten())
+        loss = seen + _BUSY_WEIGHT * F.cross_entropy(self.busy(upper).float(), busy_labels) + _PART_WEIGHT * located
         with torch.no_grad():
             still = busy_labels == 0
             right = (logits.argmax(-1) == item_labels).unflatten(0, (len(labels), -1)).all(1)[still]

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -16,31 +18,27 @@ from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import IGNORED
 from videollm_ros.live.vision import letterbox
-from videollm_ros.sim import Event, Item, Question, Tabletop, record
-from videollm_ros.sim.dialogue import replies
+from videollm_ros.sim import Event, Item, Tabletop, record
+from videollm_ros.sim.dialogue import frame_after, replies
+from videollm_ros.sim.questions import KINDS_OF_NOW
 from videollm_ros.sim.world import COLOURS, KINDS, PLACES, SHAPES
 from videollm_ros.training.config import SimulatorConfig
 from videollm_ros.training.samples import Source
 
 _ENCODED_AT_ONCE = 128
-_TRAINING_SEEDS = 9000  # evaluation takes the ones from here on
-_QUESTION_STRIDE = 1777
 
 
 def simulated_sources(
     config: SimulatorConfig, model: LiveModel, seed: int, *, encode: bool, progress: bool = True
 ) -> list[Source]:
-    """One source per stream that the configuration wants.
+    """One source per stream that the configuration wants, or one per window of it.
 
     Args:
         encode: give features instead of frames; all streams are encoded now, on the model's device.
     """
-    streams = [stream for stream in range(*config.seeds) if _is_wanted(stream, config)]
-    sources = [_source(config, model, stream, seed) for stream in streams]
-    if not encode:
-        return sources
-    bar = tqdm(sources, desc="encoding", unit="stream", disable=not progress)
-    return [_encoded(source, model) for source in bar]
+    bar = tqdm(range(*config.seeds), desc="encoding", unit="stream", disable=not (encode and progress))
+    streams = (_sources(config, model, stream, seed) for stream in bar if _is_wanted(stream, config))
+    return [_encoded(source, model) if encode else source for sources in streams for source in sources]
 
 
 def frames_of(tabletop: Tabletop, fps: float, resolution: int, start: int, stop: int) -> Tensor:
@@ -60,41 +58,65 @@ def _is_wanted(stream: int, config: SimulatorConfig) -> bool:
     return same >= config.same_colour_events
 
 
-def _source(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> Source:
-    fps, resolution = model.config.frame_fps, model.config.frame_resolution
+def _sources(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> list[Source]:
+    if config.windows:
+        return [_window(config, model, stream, (seed, stream, number)) for number in range(config.windows)]
+    return [_stream(config, model, stream, seed)]
+
+
+def _stream(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> Source:
+    """A whole stream, or a longer one of which the last seconds are still in memory: what a bounded context holds
+    after a while."""
+    fps = model.config.frame_fps
     rng = random.Random(f"{seed}:memory:{stream}")
-    # A longer stream of which the last seconds are still in memory: what a bounded context holds after a while.
     shortened = config.memory is not None and rng.random() < 0.5
-    seconds = config.seconds * rng.uniform(1, 2) if shortened else config.seconds
-    tabletop = Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
-    if config.question_sets > 1:
-        ask_more(tabletop, rng.randint(1, config.question_sets), config.question_kinds)
-    line = record(tabletop, fps)
+    tabletop = _tabletop(config, stream, config.seconds * rng.uniform(1, 2) if shortened else config.seconds)
+    ask_more(tabletop, np.random.default_rng((seed, stream)), config.question_rate, config.question_kinds)
+    remembered = round(rng.uniform(*config.memory) * fps) if shortened else tabletop.num_frames(fps)
+    forgotten = max(tabletop.num_frames(fps) - remembered, 0)
+    return _source(model, tabletop, record(tabletop, fps), forgotten)
+
+
+def _window(config: SimulatorConfig, model: LiveModel, stream: int, seed: tuple[int, ...]) -> Source:
+    """A short window of a stream: all that may be said of it is to be seen in it."""
+    fps, rng = model.config.frame_fps, np.random.default_rng(seed)
+    tabletop = _tabletop(config, stream, config.seconds)
+    stop = frame_after(float(rng.choice(tabletop.quiet_seconds)), fps) + 1
+    start = max(stop - max(1, round(rng.uniform(*config.window_seconds) * fps)), 0)
+    for event in tabletop.events:
+        # An event that is told in the window is seen there from its onset on.
+        if event.onset < start / fps and start <= frame_after(event.time, fps) < stop:
+            start = math.floor(event.onset * fps)
+    tabletop.questions = []
+    ask_more(tabletop, rng, config.question_rate, config.question_kinds or KINDS_OF_NOW)
+    return _source(model, tabletop, record(tabletop, fps, start=start, stop=stop))
+
+
+def _tabletop(config: SimulatorConfig, stream: int, seconds: float) -> Tabletop:
+    return Tabletop(stream, seconds, config.resolutions[stream % len(config.resolutions)])
+
+
+def _source(model: LiveModel, tabletop: Tabletop, line: dict, forgotten: int = 0) -> Source:
+    """The line of a dataset as a source; of its frames the first ones are forgotten."""
+    fps, resolution = model.config.frame_fps, model.config.frame_resolution
     start, stop = line["frames"]
-    forgotten = max(stop - round(rng.uniform(*config.memory) * fps), 0) if shortened else 0
-    dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {stream}")
     first = start + forgotten
-    events, states = event_labels(tabletop, fps)[first:stop], state_labels(tabletop, fps)[first:stop]
+    dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {tabletop.seed}")
+    events, states = event_labels(tabletop, fps)[first:stop], state_labels(tabletop, fps, start, stop)[forgotten:]
     return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events, states)
 
 
-def ask_more(tabletop: Tabletop, num_sets: int, kinds: Sequence[str] = ()) -> None:
-    """Add questions of other draws between the stream's own, where their form is that of the stream's style."""
-    asked = {question.time: question for question in tabletop.questions}
-    own = list(asked.values())
-    for number in range(1, num_sets):
-        drawn = tabletop.draw_questions((tabletop.seed + number * _QUESTION_STRIDE) % _TRAINING_SEEDS)
-        for question in drawn:
-            fits = _in_full(drawn, question.time) == _in_full(own, question.time)
-            wanted = question.style is None and (not kinds or question.kind in kinds)
-            if wanted and fits and question.time not in asked:
-                asked[question.time] = question
-    tabletop.questions = [asked[time] for time in sorted(asked)]
-
-
-def _in_full(questions: list[Question], time: float) -> bool:
-    """Whether answers at `time` [s] are full sentences: a request sets the style of what comes after it."""
-    return any(question.style == "full" and question.time < time for question in questions)
+def ask_more(tabletop: Tabletop, rng: np.random.Generator, rate: float, kinds: Sequence[str] = ()) -> None:
+    """Add questions, `rate` of them on average at every quiet second, answered in the form that the stream's own
+    requests set."""
+    own = list(tabletop.questions)
+    asked = {(question.time, question.text): question for question in own}
+    for time in tabletop.quiet_seconds:
+        full = any(question.style == "full" and question.time <= time for question in own)
+        for _ in range(rng.poisson(rate)):
+            question = tabletop.ask(rng, time, full, kinds)
+            asked.setdefault((time, question.text), question)
+    tabletop.questions = sorted(asked.values(), key=lambda question: question.time)
 
 
 def event_labels(tabletop: Tabletop, fps: float) -> Tensor:
@@ -106,13 +128,14 @@ def event_labels(tabletop: Tabletop, fps: float) -> Tensor:
     return labels
 
 
-def state_labels(tabletop: Tabletop, fps: float) -> Tensor:
-    """What each frame should know [T, 7]: kind, colour and shape of the last event; the items at the three places and
-    in the gripper (0: none). -100 before the first event, and for items while something moves."""
+def state_labels(tabletop: Tabletop, fps: float, start: int, stop: int) -> Tensor:
+    """What each frame of [start, stop) should know [T, 7]: kind, colour and shape of the last event since `start`; the
+    items at the three places and in the gripper (0: none). -100 before the first event, and for items while something
+    moves."""
     rows = []
-    for index in range(tabletop.num_frames(fps)):
+    for index in range(start, stop):
         time = index / fps
-        past = [event for event in tabletop.events if event.time <= time]
+        past = [event for event in tabletop.events if start / fps <= event.time <= time]
         last = _event_classes(past[-1]) if past else (IGNORED,) * 3
         state = tabletop.state(time)
         standing = dict(state.table)

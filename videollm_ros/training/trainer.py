@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,6 +20,15 @@ WEIGHTS_NAME = "learned.safetensors"
 """What a training checkpoint holds of the model: the parameters that learn, nothing else."""
 
 
+class HeldOut(Protocol):
+    """Dialogues that are not learned from; `evaluation.held_out` has them."""
+
+    def __len__(self) -> int: ...
+
+    def measure(self) -> dict[str, float]:
+        """Figures of the model as it is now."""
+
+
 class ObjectiveTrainer(Trainer):
     """Trains a module whose forward returns loss_sum and num_learned, and sums by kind for the log.
 
@@ -27,8 +36,11 @@ class ObjectiveTrainer(Trainer):
     steps and processes.
     """
 
-    def __init__(self, model: nn.Module, args: TrainingArguments, **options: Any) -> None:
-        super().__init__(model=model, args=args, **options)
+    def __init__(
+        self, model: nn.Module, args: TrainingArguments, held_out: HeldOut | None = None, **options: Any
+    ) -> None:
+        super().__init__(model=model, args=args, eval_dataset=held_out, **options)
+        self._held_out = held_out
         self.model_accepts_loss_kwargs = True
         self._sums: dict[str, Tensor | float] = defaultdict(float)
         self.remove_callback(ProgressCallback)
@@ -62,6 +74,18 @@ class ObjectiveTrainer(Trainer):
         if "loss" in logs:
             self._sums.clear()
         super().log(logs, start_time)
+
+    def evaluate(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> dict[str, float]:
+        """Measure the model on the held-out dialogues and log it, as the Trainer does with its own evaluation."""
+        self.model.eval()
+        try:
+            figures = self._held_out.measure()
+        finally:
+            self.model.train()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     # Checkpoints hold what learns. The frozen rest comes from where the run started.
 
