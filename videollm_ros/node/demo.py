@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo: a camera, the assistant and a listener as three processes on a ROS graph of their own.
 
-`python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query half way and ends
+`python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query about half way and ends
 by itself. Exit code 0 when it spoke and answered, whatever it said, and 1 otherwise. Environment: SECONDS (30) is how
 long it watches; SEED which simulated stream (another one every time, unless given); VIDEO is a video file, a folder of
 images or a webcam (/dev/video0 or 0) to watch instead of the simulated camera.
@@ -66,6 +66,7 @@ class Listener(Node):
         super().__init__("listener")
         self.first_stamp: float | None = None  # of the first frame read, seconds
         self.newest_stamp = 0.0
+        self._event_stamp = 0.0
         self.spoken = 0  # times, unasked
         self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
         self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
@@ -77,12 +78,18 @@ class Listener(Node):
         """Seconds of image time that the assistant has seen."""
         return 0.0 if self.first_stamp is None else self.newest_stamp - self.first_stamp
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has happened for a second, as far as a simulated camera tells."""
+        return self.newest_stamp - self._event_stamp >= 1.0
+
     def ask(self, query: str):
         """Ask, and return the future of the response."""
         print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
         return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
 
     def _happened(self, message: SimEvent) -> None:
+        self._event_stamp = seconds(message.header.stamp)
         print(f"{self._since_start(message.header.stamp):6.1f} s  happens: {message.text}", flush=True)
 
     def _watched(self, message: SpeakProbability) -> None:
@@ -138,7 +145,7 @@ class DemoError(RuntimeError):
 
 
 def watch(listener: Listener, processes: Processes, query: str, duration: float) -> bool:
-    """Watch for `duration` seconds and ask half way. Returns whether the query was answered.
+    """Watch for `duration` seconds and ask half way, when it is quiet. Returns whether the query was answered.
 
     Raises:
         DemoError: a process has ended, or nothing was watched in time.
@@ -150,7 +157,7 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
         rclpy.spin_once(listener, timeout_sec=0.1)
         if listener.first_stamp is not None and not watching:
             watching, deadline = True, time.monotonic() + 3 * duration + 30  # a slow machine may lag behind
-        if answer is None and listener.watched >= duration / 2:
+        if answer is None and listener.watched >= duration / 2 and listener.is_quiet:
             answer = listener.ask(query)
         if module := processes.ended():
             raise DemoError(f"The {module} has ended:\n{processes.log(module)}")
