@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from geometries import ROOT  # noqa: F401  (makes the package importable)
 from machine import describe_machine
 from torch import Tensor
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from geometries import ROOT  # noqa: F401  (makes the package importable)
 
 from videollm_ros.data import FeatureFolder
 from videollm_ros.data.dialogues import write_dialogues
-from videollm_ros.evaluation.metrics import stream_metrics
+from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.evaluation.per_frame import per_frame_metrics
 from videollm_ros.evaluation.simulator import evaluate_simulator
 from videollm_ros.live import LiveModel
@@ -62,7 +60,7 @@ def store(model: LiveModel, seeds: range, seconds: float, folder: Path) -> tuple
 
 
 @torch.inference_mode()
-def teacher_forced(model: LiveModel, seeds: range, seconds: float, per_frame: bool) -> dict[str, float]:
+def teacher_forced(model: LiveModel, seeds: range, seconds: float, per_frame: bool) -> dict[str, float | None]:
     """The paper's metrics, averaged over streams."""
     metrics = per_frame_metrics if per_frame else stream_metrics
     rows = []
@@ -70,7 +68,7 @@ def teacher_forced(model: LiveModel, seeds: range, seconds: float, per_frame: bo
         tabletop = Tabletop(seed, seconds)
         features = model.encode(model.prepare(tabletop.frames(model.config.frame_fps)))
         rows.append(metrics(model, record(tabletop, model.config.frame_fps, questions=False)["conversation"], features))
-    return {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    return average_metrics(rows, model.config.frame_fps)
 
 
 def main() -> None:
@@ -103,6 +101,7 @@ def main() -> None:
                     "lr_scheduler_type": "cosine",
                     "warmup_steps": 30,
                     "weight_decay": 0.05,
+                    "logging_steps": 50,
                     "save_strategy": "no",
                     "report_to": "none",
                 },
@@ -117,24 +116,17 @@ def main() -> None:
             alone, _ = evaluate_simulator(model, test, given.seconds, teacher_forced=False)
             row = {
                 "variant": name,
-                "lm_ppl": taught["lm_ppl"],
-                "time_diff": taught["frame_diff"] / model.config.frame_fps,
-                "fluency": taught["fluency"],
+                **taught,
                 "event_f1": alone["event_f1"],
                 "false_per_quiet_minute": alone["false_per_quiet_minute"],
                 "tokens_per_dialogue": tokens,
                 "train_seconds": trainer.state.log_history[-1]["train_runtime"],
             }
             rows.append(row)
-            print({key: value if isinstance(value, str) else round(value, 3) for key, value in row.items()}, flush=True)
+            print(json.dumps(row), flush=True)
     if given.json:
         settings = {"train": given.train, "test": given.test, "seconds": given.seconds, "epochs": given.epochs}
         given.json.write_text(json.dumps(settings | {"rows": rows}, indent=2) + "\n")
-
-
-def _mean(values: Sequence[float]) -> float:
-    counted = [value for value in values if not math.isnan(value)]
-    return sum(counted) / len(counted) if counted else math.nan
 
 
 if __name__ == "__main__":

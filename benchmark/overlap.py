@@ -27,6 +27,7 @@ from videollm_ros.live.pipeline import FrameEncoder
 
 ENCODER_HZ = 10.0
 WARM_UP = 20  # frame steps
+_SHOWN = 0.25  # seconds in the picture
 
 Span = tuple[float, float]
 
@@ -77,13 +78,13 @@ def decode_beside_encoder(model: LiveModel, session: StreamSession, num_frames: 
 
 
 def draw(steps: list[Span], batches: list[Span], picture: Path) -> None:
-    """A second of both threads."""
+    """A quarter of a second of both threads."""
     middle = steps[len(steps) // 2][0]
     figure, axes = plt.subplots(figsize=(10, 1.8), layout="constrained")
     for row, (name, spans) in enumerate((("decoder", steps), ("encoder", batches))):
-        shown = [(start - middle, stop - start) for start, stop in spans if middle <= start < middle + 1]
+        shown = [(start - middle, stop - start) for start, stop in spans if middle <= start < middle + _SHOWN]
         axes.broken_barh(shown, (row - 0.4, 0.8), color=f"C{row}", edgecolor="white", linewidth=0.3, label=name)
-    axes.set(yticks=(0, 1), yticklabels=("decoder", "encoder"), xlim=(0, 1), xlabel="seconds")
+    axes.set(yticks=(0, 1), yticklabels=("decoder", "encoder"), xlim=(0, _SHOWN), xlabel="seconds")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=120)
 
