@@ -28,7 +28,7 @@ class Deliveries:
 
     def wait(self, count: int) -> None:
         for _ in range(count):
-            assert self.arrived.acquire(timeout=20), "the encoder delivered too little"
+            assert self.arrived.acquire(timeout=120), "the encoder delivered too little"
 
 
 @pytest.fixture
@@ -89,12 +89,12 @@ def test_a_full_encoder_drops_the_oldest_frame_and_counts_it(encoder_of, deliver
 
     def pixels(index):
         busy.set()
-        go_on.wait(20)
+        go_on.wait(120)
         return golden_frames[index]
 
     encoder = encoder_of(pixels, capacity=2)
     encoder.put(0)
-    assert busy.wait(20)
+    assert busy.wait(120)
     for index in (1, 2, 3, 4):
         encoder.put(index)
     assert encoder.waiting == 2

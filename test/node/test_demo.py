@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not CHECKPOINT.exists(), reason="the demo checkp
 
 def demo(**environment):
     command = [sys.executable, "-m", "videollm_ros.node.demo"]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=500)
 
 
 def test_the_demo_narrates_the_simulated_camera_answers_and_ends_well():

@@ -20,7 +20,7 @@ from videollm_ros.node.queries import MAX_OUTSTANDING, QueryDesk, QueryError
 from videollm_ros.node.sampling import StampSampler
 
 FPS = 5.0
-TIMEOUT = 20.0  # seconds; nothing here takes one
+TIMEOUT = 120.0  # seconds; nothing here takes one, but on a machine that does much else
 
 
 class Recorder:

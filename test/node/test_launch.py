@@ -71,14 +71,16 @@ def launch():
 
 
 def call(client, service_type, name, request):
-    """The response of a service, once it exists."""
+    """The response of a service, once it exists. The first one may be lost, while the two discover each other."""
     service = client.create_client(service_type, name)
     try:
         assert service.wait_for_service(STARTS_WITHIN), f"{name} did not appear within {STARTS_WITHIN} s"
-        future = service.call_async(request)
-        rclpy.spin_until_future_complete(client, future, timeout_sec=30.0)
-        assert future.done(), f"{name} did not answer"
-        return future.result()
+        for _ in range(3):
+            future = service.call_async(request)
+            rclpy.spin_until_future_complete(client, future, timeout_sec=20.0)
+            if future.done():
+                return future.result()
+        raise AssertionError(f"{name} did not answer")
     finally:
         client.destroy_client(service)
 

@@ -16,6 +16,7 @@ pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from videollm_ros.live import LiveModel
@@ -83,14 +84,37 @@ def test_a_model_that_is_not_loaded_stays_an_error_until_it_is(node, monkeypatch
     assert model_status("inactive", "", node._model_error, None).level == DiagnosticStatus.OK
 
 
-def test_an_interrupt_ends_the_node_while_a_model_is_being_loaded(tmp_path):
+@pytest.fixture
+def loading(tmp_path):
+    """/loading/assistant, in a process of its own that loads a model for ever."""
     os.mkfifo(tmp_path / "live_config.json")  # whoever opens it waits for ever
-    command = [sys.executable, "-m", "videollm_ros.node.assistant_node"]
-    process = subprocess.Popen(
-        [*command, "--ros-args", "-p", f"model.checkpoint:={tmp_path}"], stderr=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "videollm_ros.node.assistant_node", "--ros-args", "-r", "__ns:=/loading"]
+    process = subprocess.Popen([*command, "-p", f"model.checkpoint:={tmp_path}"], stderr=subprocess.PIPE, text=True)
     while "Loading" not in process.stderr.readline():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    assert "Traceback" not in process.stderr.read()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_an_interrupt_ends_the_node_while_a_model_is_being_loaded(loading):
+    loading.send_signal(signal.SIGINT)
+    assert loading.wait(120) == 0
+    assert "Traceback" not in loading.stderr.read()
+
+
+def test_its_state_is_told_while_a_model_is_being_loaded(loading):
+    rclpy.init()
+    try:
+        node = rclpy.create_node("impatient")
+        client = node.create_client(GetState, "/loading/assistant/get_state")
+        assert client.wait_for_service(120)
+        for _ in range(10):  # the first responses may be lost, while the two discover each other
+            future = client.call_async(GetState.Request())
+            rclpy.spin_until_future_complete(node, future, timeout_sec=5.0)
+            if future.done():
+                break
+        assert future.done(), "no response came"
+        assert future.result().current_state.label == "configuring"
+    finally:
+        rclpy.shutdown()

@@ -51,7 +51,7 @@ def closing():
 
 def test_a_signal_closes_the_node_and_returns(closing):
     process = closing(seconds=0)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert process.stdout.read().endswith("ended\n")
 
 
@@ -59,4 +59,4 @@ def test_a_signal_closes_the_node_and_returns(closing):
 def test_a_second_signal_ends_the_process_at_once(closing, second):
     process = closing(seconds=600)
     process.send_signal(second)
-    assert process.wait(20) == -second
+    assert process.wait(60) == -second

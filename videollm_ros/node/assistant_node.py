@@ -47,7 +47,7 @@ from .query_interfaces import QueryInterfaces
 from .sampling import Sample, StampSampler
 from .speech import Speech
 from .spinning import spin_until_signalled
-from .transitions import reports_failure
+from .transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
 SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera
@@ -61,9 +61,10 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def __init__(self) -> None:
         Node.__init__(self, "assistant")
-        # Transitions in a group of their own: while a model loads, parameters and diagnostics stay responsive.
+        # Transitions in a group of their own: while a model loads, everything else stays responsive.
         self._transitions = MutuallyExclusiveCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        always_answer(self)
         self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed, self._problem_now)
         self._model_error, self._image_error, self._query_error = LastError(), LastError(), LastError()
         self._desk = QueryDesk()

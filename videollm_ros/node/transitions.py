@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Lifecycle transitions that say why they failed: rclpy swallows the exceptions of their callbacks."""
+"""What rclpy's lifecycle lacks: transitions that say why they failed, and services that always answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import functools
 import traceback
 from collections.abc import Callable
 
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from lifecycle_msgs.srv import ChangeState
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+
+RCLError = rclpy_implementation.RCLError
 
 
 def reports_failure(callback: Callable) -> Callable:
-    """Make a method such as on_configure report its exception by `self.failed`, and return ERROR."""
+    """Make a method such as on_configure report its exception by `self.failed`, and return ERROR.
+
+    rclpy swallows what a transition raises.
+    """
 
     @functools.wraps(callback)
     def transition(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -24,3 +31,30 @@ def reports_failure(callback: Callable) -> Callable:
             return TransitionCallbackReturn.ERROR
 
     return transition
+
+
+def always_answer(node: LifecycleNodeMixin) -> None:
+    """Make the lifecycle services of a node answer at any time.
+
+    rclpy has all of them in one callback group, so that nobody could ask for the state while a model is being loaded,
+    and gives no response at all to a request for a transition that the state does not have.
+    """
+    for service in (
+        node._service_get_state,
+        node._service_get_available_states,
+        node._service_get_available_transitions,
+        node._service_get_transition_graph,
+    ):
+        service.callback_group = node.default_callback_group
+        service.callback_group.add_entity(service)
+    change_state = node._service_change_state.callback
+
+    def change_state_or_refuse(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        try:
+            return change_state(request, response)
+        except RCLError as error:
+            node.get_logger().warning(f"The transition was refused: {error}")
+            response.success = False
+            return response
+
+    node._service_change_state.callback = change_state_or_refuse
