@@ -36,7 +36,7 @@ from videollm_ros.training.config import (
 )
 from videollm_ros.training.run import train_stage
 from videollm_ros.training.samples import DialogueSamples, Source
-from videollm_ros.training.simulated import simulated_sources
+from videollm_ros.training.simulated import encoded, simulated_sources
 
 VARIANTS = {
     "interleaved dialogue": {"baseline": "interleaved"},
@@ -51,7 +51,7 @@ VARIANTS = {
 def store(model: LiveModel, seeds: range, seconds: float, folder: Path) -> tuple[DataConfig, list[Source]]:
     """Dialogues and features of the streams, on disk."""
     streams = SimulatorConfig((seeds.start, seeds.stop), seconds)
-    sources = simulated_sources(streams, model, seed=0, encode=True)
+    sources = encoded(simulated_sources(streams, model, seed=0), model)
     features = FeatureFolder(folder / "features")
     for source in sources:
         features.write(source.dialogue.video, source.read(source.dialogue))

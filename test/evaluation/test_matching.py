@@ -72,6 +72,7 @@ def test_answers_are_judged_by_meaning_and_do_not_count_as_utterances():
     answers = [said(5.0, "There is one object.", "How many?", "0"), said(9.0, "No.", "Is there?", "1")]
     result = figures(answers, [], questions)
     assert result["answer_accuracy"] == 0.5
+    assert (result["answer_accuracy_count"], result["answer_accuracy_check"]) == (1.0, 0.0)
     assert result["event_precision"] is None
 
 

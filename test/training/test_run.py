@@ -84,6 +84,23 @@ def test_a_killed_write_is_not_taken_for_a_model(run, write_config, monkeypatch)
     assert LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        ({"data": {"simulator": {"seeds": [0, 2], "seconds": 300.0}}}, DialogueError, "the decoder reads 512 at most"),
+        ({"data": {"dialogues": "nowhere.jsonl", "features": "nowhere"}}, DialogueError, "nowhere.jsonl"),
+        ({"evaluation": {"dialogues": "nowhere.jsonl", "features": "nowhere"}}, DialogueError, "nowhere.jsonl"),
+        ({"trainer": {"max_step": 6}}, ConfigError, r"stage late: trainer.max_step is no setting of transformers"),
+    ],
+    ids=["length", "data", "evaluation", "trainer"],
+)
+def test_what_is_wrong_with_the_last_stage_is_said_before_the_first_begins(run, write_config, change, error, sentence):
+    run["stages"].append(copy.deepcopy(run["stages"][0]) | {"name": "late"} | change)
+    with pytest.raises(error, match=sentence):
+        train(TrainConfig.load(write_config(run)), hold_out=HeldOut)
+    assert not Path(run["output"]).exists() or not list(Path(run["output"]).iterdir())
+
+
 def test_a_missing_final_model_is_written_without_training(run, write_config):
     folder = train(TrainConfig.load(write_config(run)))
     before = (folder / "connector.safetensors").read_bytes()

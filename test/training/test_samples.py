@@ -46,8 +46,7 @@ def store(tmp_path, model):
 
 
 def samples_of(data, model):
-    sources, frames = file_sources(data, model)
-    return DialogueSamples(sources, model, data, 0, frames=frames)
+    return DialogueSamples(file_sources(data, model), model, data, 0, frames=data.videos is not None)
 
 
 def test_a_dialogue_longer_than_the_decoder_reads_is_named(store, model, tmp_path):

@@ -15,7 +15,7 @@ from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 from videollm_ros.training.config import ScratchConfig, SimulatorConfig
 from videollm_ros.training.scene import SceneFrames, SceneObjective, scene_labels
 from videollm_ros.training.scratch import make_model
-from videollm_ros.training.simulated import ask_more, event_labels, simulated_sources, state_labels
+from videollm_ros.training.simulated import ask_more, encoded, event_labels, simulated_sources, state_labels
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_more_questions_are_asked_than_the_streams_own_in_the_same_style():
 
 def test_with_memory_only_the_last_frames_are_given_and_all_words_stay(model):
     config = SimulatorConfig((0, 12), 20.0, (32,), memory=(5, 10))
-    sources = simulated_sources(config, model, 0, encode=False)
+    sources = simulated_sources(config, model, 0)
     assert 0 < sum(source.forgotten > 0 for source in sources) < 12
     for source in sources:
         kept = source.dialogue.num_frames - source.forgotten
@@ -89,7 +89,7 @@ def test_added_questions_are_of_the_kinds_that_are_wanted():
 
 def test_a_window_begins_with_nothing_said_and_ends_with_questions_about_what_it_shows(model):
     config = SimulatorConfig((0, 20), 60.0, (32,), windows=2, question_rate=4.0, question_kinds=("table", "where"))
-    sources = simulated_sources(config, model, 0, encode=False)
+    sources = simulated_sources(config, model, 0)
     assert len(sources) == 40
     for source in sources:
         dialogue, tabletop = source.dialogue, Tabletop(int(source.dialogue.video.split("-")[1]), 60.0)
@@ -107,15 +107,15 @@ def test_a_window_begins_with_nothing_said_and_ends_with_questions_about_what_it
 
 def test_stored_features_are_those_of_the_frames(model):
     config = SimulatorConfig((0, 2), 8.0, (32,))
-    frames, features = (simulated_sources(config, model, 0, encode=e, progress=False) for e in (False, True))
-    for shown, encoded in zip(frames, features, strict=True):
+    frames = simulated_sources(config, model, 0)
+    for shown, stored in zip(frames, encoded(frames, model, progress=False), strict=True):
         expected = model.encode(shown.read(shown.dialogue))
-        assert torch.allclose(encoded.read(encoded.dialogue).float(), expected, atol=1e-2)
+        assert torch.allclose(stored.read(stored.dialogue).float(), expected, atol=1e-2)
 
 
 def test_only_streams_with_enough_events_of_one_colour_are_taken(model):
-    streams = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,)), model, 0, encode=False)
-    hard = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,), same_colour_events=4), model, 0, encode=False)
+    streams = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,)), model, 0)
+    hard = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,), same_colour_events=4), model, 0)
     assert 0 < len(hard) < len(streams) == 40
 
 

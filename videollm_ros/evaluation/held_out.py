@@ -23,10 +23,10 @@ class HeldOut:
         """
         self._model, self._config = model, config
         self._sources: list[Source] = []
-        self._frames = False
+        self._frames = config.videos is not None
         if config.dialogues is not None:
             data = DataConfig(dialogues=config.dialogues, features=config.features, videos=config.videos)
-            self._sources, self._frames = file_sources(data, model)
+            self._sources = file_sources(data, model)
             DialogueSamples(self._sources, model, data, seed=0, frames=self._frames).check_lengths()
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
@@ -23,8 +24,9 @@ class StreamScore:
     """Unmatched utterances that say again what was said already, within `repeat_seconds`."""
     false_in_quiet: int = 0
     quiet_minutes: float = 0.0
-    questions: int = 0
-    right_answers: int = 0
+    questions: Counter[str] = field(default_factory=Counter)
+    """By kind; requests to narrate, answered with what is on the table, are a kind of their own, "request"."""
+    right_answers: Counter[str] = field(default_factory=Counter)
     time_differences: list[float] = field(default_factory=list)
     """Seconds between each matched utterance and its event, absolute."""
 
@@ -34,7 +36,7 @@ class StreamScore:
         return self
 
     def figures(self) -> dict[str, float | None]:
-        """The figures; None where there was nothing to count."""
+        """The figures, `answer_accuracy_<kind>` for every kind that was asked; None where nothing was to count."""
         precision, recall = _ratio(self.matched, self.utterances), _ratio(self.matched, self.events)
         return {
             "event_f1": _ratio(2 * self.matched, self.events + self.utterances),
@@ -43,7 +45,11 @@ class StreamScore:
             "mean_time_difference": _ratio(sum(self.time_differences), len(self.time_differences)),
             "false_per_quiet_minute": _ratio(self.false_in_quiet, self.quiet_minutes),
             "repeats_per_event": _ratio(self.repeats, self.events),
-            "answer_accuracy": _ratio(self.right_answers, self.questions),
+            "answer_accuracy": _ratio(self.right_answers.total(), self.questions.total()),
+            **{
+                f"answer_accuracy_{kind}": self.right_answers[kind] / self.questions[kind]
+                for kind in sorted(self.questions)
+            },
         }
 
 
@@ -66,6 +72,7 @@ def score_stream(
     matched = {said for said, _ in pairs}
     quiet = quiet_intervals(events, seconds, tolerance)
     answers = {utterance.query_id: utterance.text for utterance in utterances if utterance.query is not None}
+    right = [q for number, q in enumerate(questions) if answer_is_right(q, answers.get(str(number), ""))]
     return StreamScore(
         events=len(events),
         utterances=len(unasked),
@@ -75,10 +82,14 @@ def score_stream(
         ),
         false_in_quiet=sum(any(start <= u.stamp < stop for start, stop in quiet) for u in unasked),
         quiet_minutes=quiet_minutes(events, seconds, tolerance),
-        questions=len(questions),
-        right_answers=sum(answer_is_right(q, answers.get(str(number), "")) for number, q in enumerate(questions)),
+        questions=Counter(map(_kind, questions)),
+        right_answers=Counter(map(_kind, right)),
         time_differences=[abs(unasked[said].stamp - events[event].time) for said, event in pairs],
     )
+
+
+def _kind(question: Question) -> str:
+    return "request" if question.style else question.kind
 
 
 def _match(unasked: Sequence[Utterance], events: Sequence[Event], tolerance: float) -> list[tuple[int, int]]:

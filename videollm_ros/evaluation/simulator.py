@@ -60,7 +60,7 @@ def evaluate_simulator(
     figures: dict[str, float | int | None] = dict(total.figures())
     if teacher_forced:
         figures |= average_metrics([transcript.metrics for transcript in transcripts], model.config.frame_fps)
-    counts = {"events": total.events, "utterances": total.utterances, "questions": total.questions}
+    counts = {"events": total.events, "utterances": total.utterances, "questions": total.questions.total()}
     return figures | counts | {"streams": len(transcripts)}, transcripts
 
 

@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import PartialState
-from torch.utils.data import Dataset
 from transformers import TrainingArguments, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from videollm_ros.data.collation import Collator
 from videollm_ros.live import LiveModel
 from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
 from videollm_ros.live.model import make_connector
@@ -39,11 +36,11 @@ from videollm_ros.training.learnable import set_learnable
 from videollm_ros.training.lessons import EventLesson, StateLesson
 from videollm_ros.training.objective import StreamingObjective
 from videollm_ros.training.output import is_adapted, write_checkpoint, write_half
-from videollm_ros.training.samples import DialogueSamples, file_sources
-from videollm_ros.training.scene import SceneFrames, SceneObjective, collate_scenes
+from videollm_ros.training.samples import Source
+from videollm_ros.training.scene import SceneObjective
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.settings import check_settings, write_settings
-from videollm_ros.training.simulated import simulated_sources
+from videollm_ros.training.stage_data import read_sources, training_data
 from videollm_ros.training.trainer import WEIGHTS_NAME, HeldOut, ObjectiveTrainer, in_one_dtype, load_learned
 
 FINAL_MODEL = "model"
@@ -71,18 +68,17 @@ def train(config: TrainConfig, stop_after: str | None = None, hold_out: HoldOut 
         torch.set_num_threads(config.threads)
     output = Path(config.output)
     set_seed(config.seed)
-    model: LiveModel | None = None
-    for number, stage in enumerate(config.stages, start=1):
-        folder = output / f"{number}-{stage.name}"
-        finished = folder / FINAL_MODEL
-        check_settings(folder, stage, config)
+    last = len(names) if stop_after is None else 1 + names.index(stop_after)
+    unfinished = []
+    for number, stage in enumerate(config.stages[:last], start=1):
+        finished = _folder(number, config) / FINAL_MODEL
+        check_settings(finished.parent, stage, config)
         if finished.exists():
             log.info("stage %d of %d: %s is finished already: %s", number, len(names), stage.name, finished)
-            model = None
         else:
-            model = _run_stage(number, model, folder, config, hold_out)
-        if stage.name == stop_after:
-            break
+            unfinished.append(number)
+    if unfinished:
+        _run_stages(unfinished, config, hold_out)
     # Every process is here, also those of a run in which no stage was left to train.
     process = PartialState(cpu=not torch.cuda.is_available())
     if process.is_main_process and _is_outdated(output / FINAL_MODEL, finished):
@@ -91,19 +87,39 @@ def train(config: TrainConfig, stop_after: str | None = None, hold_out: HoldOut 
     return output / FINAL_MODEL
 
 
+def _folder(number: int, config: TrainConfig) -> Path:
+    return Path(config.output) / f"{number}-{config.stages[number - 1].name}"
+
+
+def _run_stages(numbers: list[int], config: TrainConfig, hold_out: HoldOut | None) -> None:
+    """Train the stages `numbers` (from 1). What is wrong with any of them is said before the first one begins."""
+    model: LiveModel | None = _start_of(numbers[0], config)
+    log.info("reading the dialogues of all stages")
+    sources = {}
+    for number in numbers:
+        stage = config.stages[number - 1]
+        _check_trainer_settings(stage)
+        _held_out(stage, model, hold_out)
+        sources[number] = read_sources(stage, model, config.seed)
+    for number in numbers:
+        if number > numbers[0] and number - 1 not in numbers:
+            model = None
+        model = _run_stage(number, model, config, hold_out, sources.pop(number))
+
+
 def _run_stage(
-    number: int, model: LiveModel | None, folder: Path, config: TrainConfig, hold_out: HoldOut | None
+    number: int, model: LiveModel | None, config: TrainConfig, hold_out: HoldOut | None, sources: list[Source]
 ) -> LiveModel | None:
     """Train stage `number` (from 1) and write its model.
 
     Returns:
         the model for the next stage; None when that has to be read from what was written.
     """
-    stage = config.stages[number - 1]
+    stage, folder = config.stages[number - 1], _folder(number, config)
     if model is None:
         model = _start_of(number, config)
     log.info("stage %d of %d: %s", number, len(config.stages), stage.name)
-    trainer = train_stage(model, stage, folder, config, hold_out)
+    trainer = train_stage(model, stage, folder, config, hold_out, sources)
     if trainer.is_fsdp_enabled:
         model = _gathered(trainer, stage, _start_of(number, config), config)
     must_be_read = is_adapted(model) or trainer.is_fsdp_enabled
@@ -121,9 +137,17 @@ def _is_outdated(final: Path, finished: Path) -> bool:
 
 
 def train_stage(
-    model: LiveModel, stage: StageConfig, folder: Path, config: TrainConfig, hold_out: HoldOut | None = None
+    model: LiveModel,
+    stage: StageConfig,
+    folder: Path,
+    config: TrainConfig,
+    hold_out: HoldOut | None = None,
+    sources: list[Source] | None = None,
 ) -> ObjectiveTrainer:
     """Train one stage in place, resuming from the folder's newest checkpoint where there is one.
+
+    Args:
+        sources: what `stage_data.read_sources` gave for the stage; None to read them now.
 
     Raises:
         ConfigError, DialogueError: see `train`.
@@ -131,10 +155,10 @@ def train_stage(
     set_seed(config.seed)
     arguments = _arguments(stage, folder, config.seed)
     objective = _objective(model, stage, config)
-    dataset, collate = _data(model, stage, config)
-    if stage.evaluation is not None and hold_out is None:
-        raise ConfigError(f"stage {stage.name}: its evaluation needs hold_out, for example evaluation.held_out.HeldOut")
-    held_out = None if stage.evaluation is None else hold_out(model, stage.evaluation)
+    if sources is None:
+        sources = read_sources(stage, model, config.seed)
+    dataset, collate = training_data(stage, model, config.seed, sources)
+    held_out = _held_out(stage, model, hold_out)
     trainer = ObjectiveTrainer(objective, arguments, held_out, train_dataset=dataset, data_collator=collate)
     if held_out is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ConfigError(f"stage {stage.name}: no evaluation under FSDP and DeepSpeed; evaluate the finished model")
@@ -145,6 +169,21 @@ def train_stage(
     newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=newest)
     return trainer
+
+
+def _held_out(stage: StageConfig, model: LiveModel, hold_out: HoldOut | None) -> HeldOut | None:
+    if stage.evaluation is None:
+        return None
+    if hold_out is None:
+        raise ConfigError(f"stage {stage.name}: its evaluation needs hold_out, for example evaluation.held_out.HeldOut")
+    return hold_out(model, stage.evaluation)
+
+
+def _check_trainer_settings(stage: StageConfig) -> None:
+    known = {field.name for field in fields(TrainingArguments)}
+    for name in stage.trainer:
+        if name not in known:
+            raise ConfigError(f"stage {stage.name}: trainer.{name} is no setting of transformers.TrainingArguments")
 
 
 def load_start(config: ModelConfig) -> LiveModel:
@@ -191,8 +230,7 @@ def _start_of(number: int, config: TrainConfig) -> LiveModel:
     """The model that stage `number` (from 1) starts from."""
     if number == 1:
         return load_start(config.model)
-    folder = Path(config.output) / f"{number - 1}-{config.stages[number - 2].name}" / FINAL_MODEL
-    return LiveModel.from_pretrained(folder, device="cpu", dtype=config.model.dtype)
+    return LiveModel.from_pretrained(_folder(number - 1, config) / FINAL_MODEL, device="cpu", dtype=config.model.dtype)
 
 
 def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments:
@@ -223,22 +261,3 @@ def _objective(model: LiveModel, stage: StageConfig, config: TrainConfig) -> Sce
     event_lesson = EventLesson(model) if stage.event_lesson else None
     state_lesson = StateLesson(model) if stage.state_lesson else None
     return StreamingObjective(model, stage.stream_loss_weight, event_lesson, state_lesson)
-
-
-def _data(
-    model: LiveModel, stage: StageConfig, config: TrainConfig
-) -> tuple[Dataset, Callable[[list], dict[str, Any]]]:
-    """The stage's samples, and what makes batches of them."""
-    simulator = stage.data.simulator
-    if stage.task == "scene":
-        return SceneFrames(simulator, model.config.frame_resolution, config.seed), collate_scenes
-    if simulator is not None:
-        frames = stage.learn.vision
-        sources = simulated_sources(simulator, model, config.seed, encode=not frames)
-    else:
-        sources, frames = file_sources(stage.data, model)
-    pad = model.tokenizer.pad_token_id
-    collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
-    samples = DialogueSamples(sources, model, stage.data, config.seed, frames=frames)
-    samples.check_lengths()
-    return samples, collate

@@ -109,11 +109,8 @@ class DialogueSamples(Dataset):
         return input_ids, labels
 
 
-def file_sources(data: DataConfig, model: LiveModel) -> tuple[list[Source], bool]:
-    """Sources of a dialogue file, all checked against the features or videos they speak about.
-
-    Returns:
-        the sources, and whether they give frames.
+def file_sources(data: DataConfig, model: LiveModel) -> list[Source]:
+    """Sources of a dialogue file, all checked against the features or videos they speak about, and giving those.
 
     Raises:
         DialogueError: file, line and what was expected.
@@ -123,11 +120,11 @@ def file_sources(data: DataConfig, model: LiveModel) -> tuple[list[Source], bool
         folder = FeatureFolder(data.features)
         for dialogue in dialogues:
             dialogue.check(folder.num_frames(dialogue))
-        return [Source(dialogue, folder.read) for dialogue in dialogues], False
+        return [Source(dialogue, folder.read) for dialogue in dialogues]
     reader = _VideoReader(Path(data.videos), model.config.frame_fps, model.config.frame_resolution)
     for dialogue in dialogues:
         reader.path(dialogue)
-    return [Source(dialogue, reader.read) for dialogue in dialogues], True
+    return [Source(dialogue, reader.read) for dialogue in dialogues]
 
 
 class _VideoReader:

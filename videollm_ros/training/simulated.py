@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's streams as training sources: dialogues with frames, or with features that are encoded once."""
+"""The simulator's streams as training sources: dialogues with frames, whose features can be encoded once for all."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ from videollm_ros.training.samples import Source
 _ENCODED_AT_ONCE = 128
 
 
-def simulated_sources(
-    config: SimulatorConfig, model: LiveModel, seed: int, *, encode: bool, progress: bool = True
-) -> list[Source]:
-    """One source per stream that the configuration wants, or one per window of it.
+def simulated_sources(config: SimulatorConfig, model: LiveModel, seed: int) -> list[Source]:
+    """One source per stream that the configuration wants, or one per window of it. They give frames."""
+    streams = (stream for stream in range(*config.seeds) if _is_wanted(stream, config))
+    return [source for stream in streams for source in _sources(config, model, stream, seed)]
 
-    Args:
-        encode: give features instead of frames; all streams are encoded now, on the model's device.
-    """
-    bar = tqdm(range(*config.seeds), desc="encoding", unit="stream", disable=not (encode and progress))
-    streams = (_sources(config, model, stream, seed) for stream in bar if _is_wanted(stream, config))
-    return [_encoded(source, model) if encode else source for sources in streams for source in sources]
+
+def encoded(sources: Sequence[Source], model: LiveModel, progress: bool = True) -> list[Source]:
+    """The same sources, giving features: all of them are encoded now, on the model's device."""
+    bar = tqdm(sources, desc="encoding", unit="dialogue", disable=not progress)
+    return [_encoded(source, model) for source in bar]
 
 
 def frames_of(tabletop: Tabletop, fps: float, resolution: int, start: int, stop: int) -> Tensor:
@@ -60,7 +59,8 @@ def _is_wanted(stream: int, config: SimulatorConfig) -> bool:
 
 def _sources(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -> list[Source]:
     if config.windows:
-        return [_window(config, model, stream, (seed, stream, number)) for number in range(config.windows)]
+        tabletop = _tabletop(config, stream, config.seconds)
+        return [_window(config, model, tabletop, (seed, stream, number)) for number in range(config.windows)]
     return [_stream(config, model, stream, seed)]
 
 
@@ -77,10 +77,9 @@ def _stream(config: SimulatorConfig, model: LiveModel, stream: int, seed: int) -
     return _source(model, tabletop, record(tabletop, fps), forgotten)
 
 
-def _window(config: SimulatorConfig, model: LiveModel, stream: int, seed: tuple[int, ...]) -> Source:
+def _window(config: SimulatorConfig, model: LiveModel, tabletop: Tabletop, seed: tuple[int, ...]) -> Source:
     """A short window of a stream: all that may be said of it is to be seen in it."""
     fps, rng = model.config.frame_fps, np.random.default_rng(seed)
-    tabletop = _tabletop(config, stream, config.seconds)
     stop = frame_after(float(rng.choice(tabletop.quiet_seconds)), fps) + 1
     start = max(stop - max(1, round(rng.uniform(*config.window_seconds) * fps)), 0)
     for event in tabletop.events:
