@@ -26,6 +26,10 @@ setup(
     description=" ".join(PACKAGE.findtext("description").split()),
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
+    data_files=[
+        (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
+        for folder in [Path("checkpoints/demo"), *Path("checkpoints/demo").glob("*/")]
+    ],
     python_requires=">=3.10",
     entry_points={
         "console_scripts": [

@@ -20,6 +20,7 @@ import torch
 from geometries import ROOT  # noqa: F401  (makes the package importable)
 
 from videollm_ros.data import FeatureFolder
+from videollm_ros.data.baselines import NOTHING_NEW
 from videollm_ros.data.dialogues import write_dialogues
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.evaluation.per_frame import per_frame_metrics
@@ -113,7 +114,8 @@ def main() -> None:
             samples = DialogueSamples(sources, model, stage.data, 0, frames=False)
             tokens = sum(len(samples[index].input_ids) for index in range(len(samples))) / len(samples)
             taught = teacher_forced(model, test, given.seconds, per_frame)
-            alone, _ = evaluate_simulator(model, test, given.seconds, teacher_forced=False)
+            silence = NOTHING_NEW if per_frame else None
+            alone, _ = evaluate_simulator(model, test, given.seconds, teacher_forced=False, nothing_new=silence)
             row = {
                 "variant": name,
                 **taught,

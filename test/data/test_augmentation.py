@@ -99,6 +99,12 @@ def test_in_the_per_frame_dialogue_every_frame_is_answered():
     assert texts == [*nothing, "stream", "A cup.", "stream", "Q?", "A.", *nothing, *nothing]
 
 
+def test_in_the_per_frame_dialogue_the_first_frames_of_a_turn_may_be_learned_alone():
+    turn = {"role": "stream", "num_frames": 3, "learn": 2}
+    messages = per_frame_dialogue([turn, {"role": "assistant", "content": "A cup.", "learn": True}])
+    assert [message["learn"] for message in messages] == [True, True, True, True, False, True]
+
+
 def test_in_the_interleaved_dialogue_silence_is_not_learned_and_replies_are(template):
     input_ids, labels = template.encode(CONVERSATION)
     interleaved = interleaved_labels(input_ids, labels, template)

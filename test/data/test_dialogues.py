@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from videollm_ros.data import Dialogue, DialogueError, FeatureFolder, read_dialogues
 from videollm_ros.data.dialogues import write_dialogues
@@ -20,11 +21,12 @@ def line(conversation=GOOD, frames=(0, 3), video="v"):
     return json.dumps({"video": video, "frames": list(frames), "conversation": conversation})
 
 
-def test_what_is_written_is_read(tmp_path):
-    path = tmp_path / "d.jsonl"
-    write_dialogues([Dialogue("v", (0, 3), GOOD)], path)
+@pytest.mark.parametrize("text", ["A red cup appears.", "Une tasse.\u2028Rouge.\x85 \u6771"])
+def test_what_is_written_is_read(tmp_path, text):
+    path, conversation = tmp_path / "d.jsonl", [GOOD[0], GOOD[1] | {"content": text}]
+    write_dialogues([Dialogue("v", (0, 3), conversation)], path)
     (dialogue,) = read_dialogues(path)
-    assert (dialogue.video, dialogue.frames, dialogue.conversation) == ("v", (0, 3), GOOD)
+    assert (dialogue.video, dialogue.frames, dialogue.conversation) == ("v", (0, 3), conversation)
     assert dialogue.source == f"{path}:1"
 
 
@@ -39,6 +41,7 @@ def test_what_is_written_is_read(tmp_path):
         (line(frames=(3, 0)), "0 <= start < stop"),
         ("{", "not valid JSON"),
         ('{"video": "v"}', 'expected {"video": id, "frames": [start, stop], "conversation": [...]}'),
+        ('{"video": "v", "frames": [0, 3], "conversations": []}', 'expected {"video": id, "frames": [start, stop]'),
         (line([]), "conversation is a list of messages"),
     ],
 )
@@ -59,6 +62,12 @@ def test_a_missing_or_empty_file_is_an_error(tmp_path):
         read_dialogues(tmp_path / "empty.jsonl")
 
 
+def test_a_file_in_another_encoding_is_an_error(tmp_path):
+    (tmp_path / "latin.jsonl").write_bytes(line().replace("red", "\\u00e9").encode() + "é".encode("latin-1"))
+    with pytest.raises(DialogueError, match=r"latin\.jsonl is not UTF-8 text"):
+        read_dialogues(tmp_path / "latin.jsonl")
+
+
 def test_only_the_dialogues_frames_are_read_from_the_stored_features(tmp_path):
     folder, features = FeatureFolder(tmp_path), torch.arange(24.0).view(6, 2, 2)
     folder.write("v", features)
@@ -70,6 +79,12 @@ def test_a_video_shorter_than_its_dialogue_is_an_error(tmp_path):
     folder.write("v", torch.zeros(2, 1, 4))
     with pytest.raises(DialogueError, match=r"d.jsonl:7: the dialogue ends at frame 3, but the video v has only 2"):
         folder.read(Dialogue("v", (0, 3), GOOD, "d.jsonl:7"))
+
+
+def test_a_file_that_holds_no_features_is_an_error(tmp_path):
+    save_file({"pixels": torch.zeros(3, 1, 4)}, tmp_path / "v.safetensors")
+    with pytest.raises(DialogueError, match="the features of video v cannot be read"):
+        FeatureFolder(tmp_path).shape(Dialogue("v", (0, 3), GOOD))
 
 
 def test_a_video_without_features_is_an_error(tmp_path):

@@ -3,6 +3,7 @@
 """Frames out of video files, and features of them on disk."""
 
 import json
+import shutil
 import subprocess
 import sys
 import weakref
@@ -89,3 +90,11 @@ def test_the_command_stores_features_that_training_reads(video, tmp_path):
     features = FeatureFolder(tmp_path / "out").read(Dialogue("grey", (0, 4), [{"role": "stream", "num_frames": 4}]))
     assert features.shape == (4, 10, 64)
     assert not torch.equal(features[0], features[3])
+
+
+def test_the_command_refuses_two_videos_of_one_name(video, tmp_path):
+    (tmp_path / "other").mkdir()
+    shutil.copy(video, tmp_path / "other" / video.name)
+    command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), str(tmp_path / "other" / video.name)]
+    done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and f"several videos are named {video.stem}" in done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import TrainingArguments
 
 from videollm_ros.data import Dialogue, FeatureFolder
 from videollm_ros.data.dialogues import DialogueError, write_dialogues
@@ -21,7 +22,7 @@ from videollm_ros.live import LiveModel
 from videollm_ros.training import run as training_run
 from videollm_ros.training.config import ConfigError, TrainConfig
 from videollm_ros.training.output import write_checkpoint
-from videollm_ros.training.run import train
+from videollm_ros.training.run import train, train_stage
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
@@ -90,7 +91,7 @@ def test_a_killed_write_is_not_taken_for_a_model(run, write_config, monkeypatch)
         ({"data": {"simulator": {"seeds": [0, 2], "seconds": 300.0}}}, DialogueError, "the decoder reads 512 at most"),
         ({"data": {"dialogues": "nowhere.jsonl", "features": "nowhere"}}, DialogueError, "nowhere.jsonl"),
         ({"evaluation": {"dialogues": "nowhere.jsonl", "features": "nowhere"}}, DialogueError, "nowhere.jsonl"),
-        ({"trainer": {"max_step": 6}}, ConfigError, r"stage late: trainer.max_step is no setting of transformers"),
+        ({"trainer": {"max_step": 6}}, ConfigError, "stage late: trainer: .* argument 'max_step'"),
     ],
     ids=["length", "data", "evaluation", "trainer"],
 )
@@ -99,6 +100,40 @@ def test_what_is_wrong_with_the_last_stage_is_said_before_the_first_begins(run, 
     with pytest.raises(error, match=sentence):
         train(TrainConfig.load(write_config(run)), hold_out=HeldOut)
     assert not Path(run["output"]).exists() or not list(Path(run["output"]).iterdir())
+
+
+def test_half_a_checkpoint_is_not_gone_on_from(run, write_config):
+    train(TrainConfig.load(write_config(run)))
+    folder = Path(run["output"]) / "1-dialogue"
+    uninterrupted = losses(folder, 6)
+    shutil.rmtree(folder / "model")
+    (folder / "checkpoint-6" / "trainer_state.json").unlink()
+    (folder / "checkpoint-6" / "learned.safetensors").write_bytes(b"half of it")
+    train(TrainConfig.load(write_config(run)))
+    assert losses(folder, 6) == pytest.approx(uninterrupted, abs=1e-5)
+
+
+def test_a_stage_that_was_trained_from_another_model_of_the_one_before_is_not_taken(run, write_config):
+    run["stages"].append(copy.deepcopy(run["stages"][0]) | {"name": "second"})
+    config = TrainConfig.load(write_config(run))
+    train(config)
+    train(config)
+    shutil.rmtree(Path(run["output"]) / "1-dialogue")
+    for _ in range(2):  # both before and after the first stage has been trained anew
+        with pytest.raises(ConfigError, match="2-second was trained from an older model of the stage before it"):
+            train(config)
+        train(config, stop_after="dialogue")
+
+
+def test_numbers_that_yaml_takes_for_text_are_numbers(run, write_config):
+    run["stages"][0]["trainer"]["learning_rate"] = "1e-3"
+    assert train(TrainConfig.load(write_config(run)))
+
+
+def test_a_process_that_sees_several_gpus_is_told_to_be_launched(run, write_config, monkeypatch):
+    monkeypatch.setattr(TrainingArguments, "n_gpu", 2)
+    with pytest.raises(ConfigError, match="sees 2 GPUs: start one process per GPU with torchrun"):
+        train(TrainConfig.load(write_config(run)))
 
 
 def test_a_missing_final_model_is_written_without_training(run, write_config):
@@ -148,13 +183,16 @@ def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run
     assert not torch.equal(seen.connector[0].weight, final.connector[0].weight)
 
 
-def test_lessons_teach_the_decoder_and_leave_no_trace_in_the_model(run, write_config):
+def test_lessons_teach_the_decoder_and_leave_no_trace_in_the_model(run, write_config, monkeypatch):
     train(TrainConfig.load(write_config(run)))
     plain = LiveModel.from_pretrained(Path(run["output"]) / "model", device="cpu")
     run["output"] += "-lesson"
     run["stages"][0].update(event_lesson=True, state_lesson=True)
     run["stages"][0]["data"]["simulator"]["memory"] = [2, 4]
+    trained = []
+    monkeypatch.setattr(training_run, "train_stage", lambda model, *a: trained.append(model) or train_stage(model, *a))
     taught = LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
+    assert not any(layer._forward_hooks for layer in trained[-1].llm.model.layers)
     assert plain.state_dict().keys() == taught.state_dict().keys()
     assert losses(Path(run["output"]) / "1-dialogue", 6)
 
@@ -177,6 +215,18 @@ def golden_run(run, tmp_path):
     stage["learn"] = {"llm": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0}
     stage["data"] = {"dialogues": str(tmp_path / "dialogues.jsonl"), "features": str(tmp_path / "features")}
     return run
+
+
+def test_what_learns_is_kept_in_float32_and_the_rest_as_it_is(golden_run, write_config, monkeypatch):
+    golden_run["model"]["dtype"] = "bfloat16"
+    golden_run["stages"][0]["learn"]["llm"] = "none"
+    golden_run["stages"][0]["trainer"]["bf16"] = True
+    trained = []
+    monkeypatch.setattr(training_run, "train_stage", lambda model, *a: trained.append(model) or train_stage(model, *a))
+    train(TrainConfig.load(write_config(golden_run)))
+    assert {parameter.dtype for parameter in trained[0].connector.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in trained[0].llm.parameters()} == {torch.bfloat16}
+    assert trained[0].embed(torch.zeros(1, 10, 64)).dtype == torch.bfloat16
 
 
 def evaluations(output, step):

@@ -58,6 +58,13 @@ def test_a_dialogue_longer_than_the_decoder_reads_is_named(store, model, tmp_pat
     assert f"the decoder reads {most} at most" in str(error.value)
 
 
+def test_features_of_another_model_are_named(store, model, tmp_path):
+    data = store(4, 4)
+    FeatureFolder(data.features).write("v1", torch.zeros(4, 7, 64))
+    with pytest.raises(DialogueError, match=r"l:2: the features of video v1 are \[7, 64\] per frame, .* \[10, 64\]"):
+        file_sources(data, model)
+
+
 def test_a_run_looks_at_the_lengths_before_it_trains(store, run, write_config):
     data = store(4, 300)
     run["model"] = {"llm": str(GOLDENS / "base"), "vision": str(GOLDENS / "vision"), "live": {"frame_resolution": 96}}
@@ -111,6 +118,15 @@ def test_frames_of_a_video_are_those_of_the_dialogue_fitted_to_the_tower(videos,
     assert frames.shape == (4, 3, 96, 96)
     middle = frames[:, :, 40:56].float().mean((1, 2, 3))
     assert middle.tolist() == pytest.approx([50, 70, 100, 120], abs=4)  # at 1, 1.5, 2 and 2.5 s
+
+
+def test_a_video_that_cannot_be_read_is_named_with_its_dialogue(videos, model, tmp_path):
+    (videos / "torn.mp4").write_bytes(b"this is no film")
+    dialogue = Dialogue("torn", (0, 2), [{"role": "stream", "num_frames": 2}])
+    write_dialogues([dialogue], tmp_path / "dialogues.jsonl")
+    (source,) = file_sources(DataConfig(dialogues=str(tmp_path / "dialogues.jsonl"), videos=str(videos)), model)
+    with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: .*torn.mp4 cannot be read as a video"):
+        source.read(source.dialogue)
 
 
 def test_a_video_shorter_than_its_dialogue_is_named(videos, model):

@@ -12,7 +12,7 @@ from videollm_ros.live.template import IGNORED
 from videollm_ros.sim import Tabletop
 from videollm_ros.sim.dialogue import frame_after
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
-from videollm_ros.training.config import ScratchConfig, SimulatorConfig
+from videollm_ros.training.config import ConfigError, ScratchConfig, SimulatorConfig
 from videollm_ros.training.scene import SceneFrames, SceneObjective, scene_labels
 from videollm_ros.training.scratch import make_model
 from videollm_ros.training.simulated import ask_more, encoded, event_labels, simulated_sources, state_labels
@@ -117,6 +117,8 @@ def test_only_streams_with_enough_events_of_one_colour_are_taken(model):
     streams = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,)), model, 0)
     hard = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,), same_colour_events=4), model, 0)
     assert 0 < len(hard) < len(streams) == 40
+    with pytest.raises(ConfigError, match="none of the streams"):
+        simulated_sources(SimulatorConfig((0, 4), 60.0, (32,), same_colour_events=100), model, 0)
 
 
 def test_scene_labels_say_what_stands_where_unless_something_moves():

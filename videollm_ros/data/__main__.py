@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -31,6 +32,10 @@ def main() -> int:
     features.add_argument("--vision", help="hub id or folder of the vision tower, when not where the config says")
     features.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     given = parser.parse_args()
+    names = Counter(path.stem for path in given.videos)
+    for path in given.videos:
+        if names[path.stem] > 1:
+            parser.error(f"several videos are named {path.stem}, which is their id: give each a name of its own")
     try:
         config = LiveConfig.load(given.config) if given.config else _DEFAULTS
         dtype = torch.bfloat16 if given.device.startswith("cuda") else torch.float32

@@ -20,11 +20,12 @@ def per_frame_dialogue(conversation: Sequence[dict]) -> list[dict]:
             messages.append(dict(message))
             continue
         following = conversation[number + 1]["role"] if number + 1 < len(conversation) else None
-        for index in range(message["num_frames"]):
-            messages.append({"role": "stream", "num_frames": 1, "learn": message.get("learn", False) is True})
-            if index + 1 < message["num_frames"] or following is None:
-                reply = {"role": "assistant", "content": NOTHING_NEW, "learn": message.get("learn", False) is True}
-                messages.append(reply)
+        num_frames, learn = message["num_frames"], message.get("learn", False)
+        num_learned = num_frames * learn if isinstance(learn, bool) else learn
+        for index in range(num_frames):
+            messages.append({"role": "stream", "num_frames": 1, "learn": index < num_learned})
+            if index + 1 < num_frames or following is None:
+                messages.append({"role": "assistant", "content": NOTHING_NEW, "learn": index < num_learned})
     return messages
 
 

@@ -84,9 +84,13 @@ def read_dialogues(path: str | Path) -> list[Dialogue]:
     if not path.is_file():
         raise DialogueError(f"{path} is no file; expected dialogues, one JSON object per line.")
     dialogues = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line.strip():
-            dialogues.append(_parse(line, f"{path}:{number}"))
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    dialogues.append(_parse(line, f"{path}:{number}"))
+    except UnicodeDecodeError as error:
+        raise DialogueError(f"{path} is not UTF-8 text: {error}.") from error
     if not dialogues:
         raise DialogueError(f"{path} holds no dialogue; expected one JSON object per line.")
     return dialogues
@@ -106,7 +110,7 @@ def _parse(line: str, source: str) -> Dialogue:
     except json.JSONDecodeError as error:
         raise DialogueError(f"{source}: not valid JSON: {error}.") from error
     expected = '{"video": id, "frames": [start, stop], "conversation": [...]}'
-    if not isinstance(fields, dict) or fields.keys() < {"video", "frames", "conversation"}:
+    if not isinstance(fields, dict) or not {"video", "frames", "conversation"} <= fields.keys():
         raise DialogueError(f"{source}: expected {expected}, got {line[:80]}.")
     frames, conversation = fields["frames"], fields["conversation"]
     if not isinstance(frames, list) or [type(value) for value in frames] != [int, int]:

@@ -35,10 +35,14 @@ class FeatureFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({_NAME: features.detach().to("cpu", torch.float16).contiguous()}, path)
 
-    def num_frames(self, dialogue: Dialogue) -> int:
-        """Frames stored for the dialogue's video."""
+    def shape(self, dialogue: Dialogue) -> tuple[int, ...]:
+        """Shape [T, n, d_vision] of what is stored for the dialogue's video.
+
+        Raises:
+            DialogueError: no features of that video.
+        """
         with self._open(dialogue) as file:
-            return file.get_slice(_NAME).get_shape()[0]
+            return tuple(file.get_slice(_NAME).get_shape())
 
     def read(self, dialogue: Dialogue) -> Tensor:
         """The features [T, n, d_vision] of the dialogue's frames; only these are read from disk.
@@ -56,6 +60,7 @@ class FeatureFolder:
         path = self.path(dialogue.video)
         try:
             file = safe_open(path, framework="pt")
+            file.get_slice(_NAME)
         except (OSError, SafetensorError) as error:
             raise DialogueError(
                 f"{dialogue.source}: the features of video {dialogue.video} cannot be read from {path}: {error}."

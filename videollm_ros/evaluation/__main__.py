@@ -9,9 +9,8 @@ import json
 import sys
 from pathlib import Path
 
+from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.live import CheckpointError, LiveModel
-
-DEMO_CHECKPOINT = Path("checkpoints/demo")
 
 
 def main() -> int:
@@ -30,14 +29,17 @@ def main() -> int:
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
     given = parser.parse_args()
+    for path in (given.json, given.transcripts):
+        if path is not None and not path.parent.is_dir():
+            parser.error(f"{path} cannot be written: there is no folder {path.parent}")
     from videollm_ros.evaluation.simulator import evaluate_simulator
 
     try:
-        model = LiveModel.from_pretrained(given.checkpoint or _demo(), device=given.device, dtype=given.dtype)
+        model = LiveModel.from_pretrained(given.checkpoint or demo_checkpoint(), device=given.device, dtype=given.dtype)
         figures, transcripts = evaluate_simulator(
             model, given.seeds, given.seconds, given.threshold, given.resolution, given.tolerance, progress=True
         )
-    except (CheckpointError, ValueError) as error:
+    except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)
         return 2
     for name, value in figures.items():
@@ -59,12 +61,6 @@ def _range(text: str) -> range:
     if not 0 <= start < stop:
         raise argparse.ArgumentTypeError(f"START lies before STOP and neither is negative, got {text!r}")
     return range(start, stop)
-
-
-def _demo() -> Path:
-    """The checkpoint that ships with the package: of the source tree, or installed beside it."""
-    folders = [Path(__file__).parents[2] / DEMO_CHECKPOINT, Path.cwd() / DEMO_CHECKPOINT]
-    return next((folder for folder in folders if folder.is_dir()), folders[0])
 
 
 if __name__ == "__main__":

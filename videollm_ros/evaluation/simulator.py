@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from videollm_ros.data.baselines import NOTHING_NEW
 from videollm_ros.evaluation.matching import StreamScore, score_stream
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel, StreamSession, Utterance
@@ -39,6 +38,7 @@ def evaluate_simulator(
     tolerance: float = 1.0,
     teacher_forced: bool = True,
     progress: bool = False,
+    nothing_new: str | None = None,
 ) -> tuple[dict[str, float | int | None], list[Transcript]]:
     """Run one stream per seed.
 
@@ -46,12 +46,13 @@ def evaluate_simulator(
         seconds: length of each stream. resolution: side of the rendered frames in pixels.
         threshold: theta of the live session; the teacher-forced metrics use 0, as the paper does.
         tolerance: seconds within which an utterance must come.
+        nothing_new: what a model of the per-frame baseline says when there is nothing to say; it is no utterance.
 
     Returns:
         the figures (counts summed over streams, teacher-forced metrics averaged over them), and every transcript.
     """
     transcripts = [
-        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced)
+        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced, nothing_new)
         for seed in tqdm(list(seeds), desc="evaluating", unit="stream", disable=not progress)
     ]
     total = StreamScore()
@@ -73,6 +74,7 @@ def _run(
     resolution: int,
     tolerance: float,
     teacher_forced: bool,
+    nothing_new: str | None,
 ) -> Transcript:
     tabletop = Tabletop(seed, seconds, resolution)
     fps = model.config.frame_fps
@@ -83,8 +85,7 @@ def _run(
         session.ask(question.text, question.time, query_id=str(number))
     stamps = [index / fps for index in range(len(frames))]
     events = session.stream_embeds(model.embed(features), stamps)
-    # What the per-frame baseline says when there is nothing to say is no utterance.
-    utterances = [event for event in events if isinstance(event, Utterance) and event.text != NOTHING_NEW]
+    utterances = [event for event in events if isinstance(event, Utterance) and event.text != nothing_new]
     score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
     metrics = {}
     if teacher_forced:

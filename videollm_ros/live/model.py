@@ -90,7 +90,8 @@ class LiveModel(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.connector[0].weight.dtype
+        """Of the decoder's embeddings, and so of everything that it reads."""
+        return self.llm.get_input_embeddings().weight.dtype
 
     def prepare(self, frames: Tensor | np.ndarray) -> Tensor:
         """Fit frames of any size to the vision tower, on the model's device.
@@ -124,7 +125,8 @@ class LiveModel(nn.Module):
 
     def embed(self, features: Tensor) -> Tensor:
         """Decoder embeddings [T, n, d_model] of vision features [T, n, d_vision]."""
-        return self.connector(features.to(self.device, self.dtype))
+        connected = self.connector(features.to(self.device, self.connector[0].weight.dtype))
+        return connected.to(self.dtype)
 
     def embed_ids(self, input_ids: Tensor) -> Tensor:
         """Decoder embeddings [.., d_model] of token ids [..]."""
@@ -160,11 +162,12 @@ class LiveModel(nn.Module):
                 f"{len(features)} were given"
             )
         embeds = self.embed_ids(input_ids.masked_fill(is_frame, 0))
-        embeds = embeds.masked_scatter(is_frame[..., None], frame_embeds.to(embeds.dtype))
+        embeds = embeds.masked_scatter(is_frame[..., None], frame_embeds)
         position_ids = None
         if attention_mask is not None:
             position_ids = (attention_mask.cumsum(-1) - 1).clamp_(min=0)
-        logits = self.llm(inputs_embeds=embeds, attention_mask=attention_mask, position_ids=position_ids).logits
+        read = {"attention_mask": attention_mask, "position_ids": position_ids, "use_cache": False}
+        logits = self.llm(inputs_embeds=embeds, **read).logits
         loss = None
         if labels is not None:
             loss = stream_loss(logits, labels, is_frame, self.config.stream_loss_weight)

@@ -25,13 +25,13 @@ from builtin_interfaces.msg import Time
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
+from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
 from videollm_ros.srv import Ask
 
 from .messages import seconds
 
 START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
-CHECKPOINT = Path(__file__).parents[2] / "checkpoints" / "demo"
 STRANGE_FOOTAGE = (
     "The checkpoint of the demo knows only the simulator's table: of other footage it says nothing that is true. "
     "For that, take params_file:=8b_v1plus (docs/ros.md)."
@@ -50,7 +50,7 @@ class Show:
 
 def choose_show(video: str, seed: int, duration: float) -> Show:
     """The one place that says which camera and which checkpoint the demo takes."""
-    assistant = [f"model.checkpoint:={CHECKPOINT}", "model.cpu_threads:=1"]
+    assistant = [f"model.checkpoint:={demo_checkpoint()}", "model.cpu_threads:=1"]
     if video:
         camera = ["video_player", f"source:={video}", "loop:=true", "wait_for_subscriber:=true"]
     else:

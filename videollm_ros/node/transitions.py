@@ -39,15 +39,15 @@ def always_answer(node: LifecycleNodeMixin) -> None:
     rclpy has all of them in one callback group, so that nobody could ask for the state while a model is being loaded,
     and gives no response at all to a request for a transition that the state does not have.
     """
-    for service in (
-        node._service_get_state,
-        node._service_get_available_states,
-        node._service_get_available_transitions,
-        node._service_get_transition_graph,
-    ):
-        service.callback_group = node.default_callback_group
-        service.callback_group.add_entity(service)
-    change_state = node._service_change_state.callback
+    for name in ("get_state", "get_available_states", "get_available_transitions", "get_transition_graph"):
+        # Nothing public gives them; in an rclpy that has them under other names, they stay as they are.
+        if (service := getattr(node, f"_service_{name}", None)) is not None:
+            service.callback_group = node.default_callback_group
+            service.callback_group.add_entity(service)
+    transitions = getattr(node, "_service_change_state", None)
+    if transitions is None:
+        return
+    change_state = transitions.callback
 
     def change_state_or_refuse(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
         try:
@@ -57,4 +57,4 @@ def always_answer(node: LifecycleNodeMixin) -> None:
             response.success = False
             return response
 
-    node._service_change_state.callback = change_state_or_refuse
+    transitions.callback = change_state_or_refuse

@@ -9,11 +9,12 @@ from .dialogue import Reply, dialogue, record, replies
 from .events import quiet_intervals, quiet_minutes, says
 from .questions import Question, answer_is_right
 from .sentences import STYLES, event_text, parse_event
-from .tabletop import Tabletop
+from .tabletop import MIN_RESOLUTION, Tabletop
 from .vocabulary import sentences, vocabulary
 from .world import Event, Item, State
 
 __all__ = [
+    "MIN_RESOLUTION",
     "STYLES",
     "Event",
     "Item",

@@ -22,8 +22,9 @@ SPRITES_KEPT = 32
 def _noise(resolution: int) -> np.ndarray:
     """Noise around 128, [n, R, R, 3] uint8, shared by all streams."""
     rng = np.random.default_rng(resolution)
-    shape = (NOISE_PICTURES, resolution, resolution, 3)
-    return np.clip(rng.normal(128, NOISE_SIGMA, shape), 0, 255).astype(np.uint8)
+    shape = (resolution, resolution, 3)
+    pictures = (np.clip(rng.normal(128, NOISE_SIGMA, shape), 0, 255) for _ in range(NOISE_PICTURES))
+    return np.stack([picture.astype(np.uint8) for picture in pictures])
 
 
 class Camera:

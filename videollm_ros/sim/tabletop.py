@@ -13,6 +13,9 @@ from .render import Camera
 from .script import write_script
 from .world import Event, State
 
+MIN_RESOLUTION = 32
+"""Pixels; below, items are unrecognisable."""
+
 
 class Tabletop:
     """A tabletop seen by a camera for `seconds` [s], the same for the same `seed` and `seconds`.
@@ -20,14 +23,16 @@ class Tabletop:
     Frames are uint8 RGB [R, R, 3] with R = `resolution`; the frame at a time is the same at every rate.
 
     Raises:
-        ValueError: `seconds` is not positive or `resolution` is below 32 pixels.
+        ValueError: `seconds` is not positive or `resolution` is below `MIN_RESOLUTION`.
     """
 
     def __init__(self, seed: int, seconds: float = 60.0, resolution: int = 96):
         if not seconds > 0:
             raise ValueError(f"a stream of {seconds} s was asked for: it must last longer than 0 s.")
-        if resolution < 32:
-            raise ValueError(f"frames of {resolution} pixels were asked for: items are unrecognisable below 32.")
+        if resolution < MIN_RESOLUTION:
+            raise ValueError(
+                f"frames of {resolution} pixels were asked for: items are unrecognisable below {MIN_RESOLUTION}."
+            )
         self.seed, self.seconds, self.resolution = seed, float(seconds), resolution
         self._script = write_script(seed, self.seconds)
 

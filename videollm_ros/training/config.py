@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import yaml
 
 from videollm_ros.live import LiveConfig
+from videollm_ros.sim import MIN_RESOLUTION
 from videollm_ros.sim.questions import WEIGHTS
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -62,6 +63,8 @@ class ModelConfig:
         parts = self.llm is not None and self.vision is not None
         if sum(starts) > 1 or (not any(starts) and not parts):
             raise ConfigError("model needs exactly one of checkpoint, scratch, or both llm and vision")
+        if self.scratch is not None and (self.llm is not None or self.vision is not None):
+            raise ConfigError("model.scratch is a whole new model; leave llm and vision out")
         if self.live and any(starts):
             raise ConfigError("model.live is of a model made of llm and vision; this one starts from another")
         live_config(self.live, "model.live")
@@ -117,6 +120,14 @@ class SimulatorConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.seeds[0] < self.seeds[1]:
             raise ConfigError(f"data.simulator.seeds is [start, stop) with start < stop, not {list(self.seeds)}")
+        if not self.seconds > 0:
+            raise ConfigError(f"data.simulator.seconds is a time above 0, not {self.seconds}")
+        if not self.resolutions or min(self.resolutions) < MIN_RESOLUTION:
+            raise ConfigError(
+                f"data.simulator.resolutions are {MIN_RESOLUTION} or more pixels each, not {list(self.resolutions)}"
+            )
+        if self.memory is not None and not 0 < self.memory[0] <= self.memory[1]:
+            raise ConfigError(f"data.simulator.memory is a shortest and a longest time, not {list(self.memory)}")
         if self.windows < 0 or self.question_rate < 0:
             raise ConfigError("data.simulator.windows and question_rate cannot be negative")
         if not 0 < self.window_seconds[0] <= self.window_seconds[1]:
@@ -158,6 +169,8 @@ class DataConfig:
             raise ConfigError(f"data.broken_replies is a share from 0 to 1, not {self.broken_replies}")
         if self.baseline not in (None, "per_frame", "interleaved"):
             raise ConfigError(f'data.baseline is "per_frame" or "interleaved", not {self.baseline!r}')
+        if self.baseline is not None and self.silent_share < 1:
+            raise ConfigError("data.silent_share is a share of silent frames, and the baselines learn none")
 
 
 @dataclass(frozen=True)
@@ -179,6 +192,11 @@ class EvaluationConfig:
             raise ConfigError("evaluation.dialogues needs exactly one of features and videos")
         if self.seeds is not None and not 0 <= self.seeds[0] < self.seeds[1]:
             raise ConfigError(f"evaluation.seeds is [start, stop) with start < stop, not {list(self.seeds)}")
+        if not self.seconds > 0 or self.resolution < MIN_RESOLUTION:
+            raise ConfigError(
+                f"evaluation takes seconds above 0 and a resolution of {MIN_RESOLUTION} or more pixels, not "
+                f"{self.seconds} and {self.resolution}"
+            )
 
 
 @dataclass(frozen=True)
@@ -253,6 +271,10 @@ class TrainConfig:
     threads: int | None = None
     """CPU threads of PyTorch; None leaves it to PyTorch."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise ConfigError("stages is empty; a run has at least one")
 
     @classmethod
     def load(cls, path: str | Path) -> TrainConfig:

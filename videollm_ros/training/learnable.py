@@ -9,7 +9,8 @@ from videollm_ros.training.config import ConfigError, LearnConfig
 
 
 def set_learnable(model: LiveModel, learn: LearnConfig, base: str, gradient_checkpointing: bool = False) -> None:
-    """Freeze and unfreeze in place; with LoRA `model.llm` becomes a PeftModel.
+    """Freeze and unfreeze in place; with LoRA `model.llm` becomes a PeftModel. What learns is kept in float32: the
+    steps of a usual learning rate are smaller than what bfloat16 can tell apart.
 
     Args:
         base: where the decoder came from, written into the adapter.
@@ -31,9 +32,13 @@ def set_learnable(model: LiveModel, learn: LearnConfig, base: str, gradient_chec
         model.llm.requires_grad_(True)
     if gradient_checkpointing:
         model.llm.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        model.llm.config.use_cache = False
+    else:
+        model.llm.gradient_checkpointing_disable()
     if learn.llm == "lora":
         _add_lora(model, learn, base)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
 
 
 def _add_lora(model: LiveModel, learn: LearnConfig, base: str) -> None:

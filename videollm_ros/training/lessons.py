@@ -28,7 +28,11 @@ class _Tap(nn.Module):
     def __init__(self, live: LiveModel, layer: int) -> None:
         super().__init__()
         self._hidden: Tensor | None = None
-        live.llm.get_decoder().layers[layer].register_forward_hook(self._keep)
+        self._hook = live.llm.get_decoder().layers[layer].register_forward_hook(self._keep)
+
+    def remove(self) -> None:
+        """Leave the decoder alone again."""
+        self._hook.remove()
 
     def _keep(self, layer: nn.Module, given: tuple, output: Tensor | tuple) -> None:
         self._hidden = output[0] if isinstance(output, tuple) else output
@@ -37,6 +41,13 @@ class _Tap(nn.Module):
         """Hidden states of all frames [T, n, d] of the batch with `is_frame` [B, L] that was read last."""
         hidden, self._hidden = self._hidden, None
         return hidden[is_frame].unflatten(0, (-1, num_tokens))
+
+
+def forget_lessons(objective: nn.Module) -> None:
+    """Leave nothing of an objective's lessons in its model."""
+    for module in objective.modules():
+        if isinstance(module, _Tap):
+            module.remove()
 
 
 class EventLesson(nn.Module):

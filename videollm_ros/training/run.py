@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from accelerate import PartialState
 from transformers import TrainingArguments, set_seed
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
 
 from videollm_ros.live import LiveModel
 from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
@@ -33,7 +33,7 @@ from videollm_ros.training.config import (
     live_config,
 )
 from videollm_ros.training.learnable import set_learnable
-from videollm_ros.training.lessons import EventLesson, StateLesson
+from videollm_ros.training.lessons import EventLesson, StateLesson, forget_lessons
 from videollm_ros.training.objective import StreamingObjective
 from videollm_ros.training.output import is_adapted, write_checkpoint, write_half
 from videollm_ros.training.samples import Source
@@ -69,16 +69,8 @@ def train(config: TrainConfig, stop_after: str | None = None, hold_out: HoldOut 
     output = Path(config.output)
     set_seed(config.seed)
     last = len(names) if stop_after is None else 1 + names.index(stop_after)
-    unfinished = []
-    for number, stage in enumerate(config.stages[:last], start=1):
-        finished = _folder(number, config) / FINAL_MODEL
-        check_settings(finished.parent, stage, config)
-        if finished.exists():
-            log.info("stage %d of %d: %s is finished already: %s", number, len(names), stage.name, finished)
-        else:
-            unfinished.append(number)
-    if unfinished:
-        _run_stages(unfinished, config, hold_out)
+    _run_stages(range(_first_unfinished(last, config), last + 1), config, hold_out)
+    finished = _folder(last, config) / FINAL_MODEL
     # Every process is here, also those of a run in which no stage was left to train.
     process = PartialState(cpu=not torch.cuda.is_available())
     if process.is_main_process and _is_outdated(output / FINAL_MODEL, finished):
@@ -91,19 +83,40 @@ def _folder(number: int, config: TrainConfig) -> Path:
     return Path(config.output) / f"{number}-{config.stages[number - 1].name}"
 
 
-def _run_stages(numbers: list[int], config: TrainConfig, hold_out: HoldOut | None) -> None:
-    """Train the stages `numbers` (from 1). What is wrong with any of them is said before the first one begins."""
+def _first_unfinished(last: int, config: TrainConfig) -> int:
+    """Number (from 1) of the first of the stages up to `last` that is to be trained; last + 1 when none is.
+
+    Raises:
+        ConfigError: a stage was trained with other settings, or from another model of the stage before it.
+    """
+    first, before = last + 1, None
+    for number, stage in enumerate(config.stages[:last], start=1):
+        finished = _folder(number, config) / FINAL_MODEL
+        check_settings(finished.parent, stage, config)
+        if not finished.exists():
+            first = min(first, number)
+        elif first < number or (before is not None and _is_outdated(finished, before)):
+            raise ConfigError(f"{finished.parent} was trained from an older model of the stage before it; delete it")
+        else:
+            log.info("stage %d of %d: %s is finished already: %s", number, len(config.stages), stage.name, finished)
+        before = finished
+    return first
+
+
+def _run_stages(numbers: range, config: TrainConfig, hold_out: HoldOut | None) -> None:
+    """Train the stages `numbers` (from 1). What is wrong with their data or their trainer's settings is said before the
+    first one begins."""
+    if not numbers:
+        return
     model: LiveModel | None = _start_of(numbers[0], config)
     log.info("reading the dialogues of all stages")
     sources = {}
     for number in numbers:
         stage = config.stages[number - 1]
-        _check_trainer_settings(stage)
+        _arguments(stage, _folder(number, config), config.seed)
         _held_out(stage, model, hold_out)
         sources[number] = read_sources(stage, model, config.seed)
     for number in numbers:
-        if number > numbers[0] and number - 1 not in numbers:
-            model = None
         model = _run_stage(number, model, config, hold_out, sources.pop(number))
 
 
@@ -132,7 +145,7 @@ def _run_stage(
 
 
 def _is_outdated(final: Path, finished: Path) -> bool:
-    """Whether the final model is missing, or older than the model of the last stage that was run."""
+    """Whether the model `final` is missing, or older than the model `finished` that it was made from."""
     return not final.exists() or final.stat().st_mtime_ns < finished.stat().st_mtime_ns
 
 
@@ -157,18 +170,28 @@ def train_stage(
     objective = _objective(model, stage, config)
     if sources is None:
         sources = read_sources(stage, model, config.seed)
-    dataset, collate = training_data(stage, model, config.seed, sources)
+    dataset, collate = training_data(stage, model, config.seed, sources, arguments.device)
     held_out = _held_out(stage, model, hold_out)
     trainer = ObjectiveTrainer(objective, arguments, held_out, train_dataset=dataset, data_collator=collate)
     if held_out is not None and (trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled):
         raise ConfigError(f"stage {stage.name}: no evaluation under FSDP and DeepSpeed; evaluate the finished model")
     if trainer.is_fsdp_enabled:
-        in_one_dtype(objective, model.dtype)
+        in_one_dtype(objective, getattr(torch, config.model.dtype))
     if trainer.is_world_process_zero():
         write_settings(folder, stage, config)
-    newest = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-    trainer.train(resume_from_checkpoint=newest)
+    try:
+        trainer.train(resume_from_checkpoint=_newest_checkpoint(folder))
+    finally:
+        forget_lessons(objective)
     return trainer
+
+
+def _newest_checkpoint(folder: Path) -> str | None:
+    """Where a stage goes on. The state is what the Trainer writes last: without it, a kill left half a checkpoint."""
+    whole = {
+        int(path.parent.name.split("-")[1]): path.parent for path in folder.glob(f"checkpoint-*/{TRAINER_STATE_NAME}")
+    }
+    return str(whole[max(whole)]) if whole else None
 
 
 def _held_out(stage: StageConfig, model: LiveModel, hold_out: HoldOut | None) -> HeldOut | None:
@@ -177,13 +200,6 @@ def _held_out(stage: StageConfig, model: LiveModel, hold_out: HoldOut | None) ->
     if hold_out is None:
         raise ConfigError(f"stage {stage.name}: its evaluation needs hold_out, for example evaluation.held_out.HeldOut")
     return hold_out(model, stage.evaluation)
-
-
-def _check_trainer_settings(stage: StageConfig) -> None:
-    known = {field.name for field in fields(TrainingArguments)}
-    for name in stage.trainer:
-        if name not in known:
-            raise ConfigError(f"stage {stage.name}: trainer.{name} is no setting of transformers.TrainingArguments")
 
 
 def load_start(config: ModelConfig) -> LiveModel:
@@ -243,12 +259,26 @@ def _arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingArguments
         "save_total_limit": 2,
         "ddp_find_unused_parameters": False,
         "eval_strategy": "no" if stage.evaluation is None else "epoch",
-        **stage.trainer,
+        **{name: _number(value) for name, value in stage.trainer.items()},
     }
     try:
-        return TrainingArguments(output_dir=str(folder), **settings)
+        arguments = TrainingArguments(output_dir=str(folder), **settings)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"stage {stage.name}: trainer: {error}") from error
+    if arguments.n_gpu > 1:
+        raise ConfigError(
+            f"this process sees {arguments.n_gpu} GPUs: start one process per GPU with torchrun or accelerate launch, "
+            "or choose a GPU with CUDA_VISIBLE_DEVICES"
+        )
+    return arguments
+
+
+def _number(value: object) -> object:
+    """A number that YAML takes for text, such as 2e-4 without a point, as a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _objective(model: LiveModel, stage: StageConfig, config: TrainConfig) -> SceneObjective | StreamingObjective:

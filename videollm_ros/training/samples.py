@@ -118,8 +118,15 @@ def file_sources(data: DataConfig, model: LiveModel) -> list[Source]:
     dialogues = read_dialogues(data.dialogues)
     if data.features is not None:
         folder = FeatureFolder(data.features)
+        expected = (model.config.frame_num_tokens, model.vision.hidden_size)
         for dialogue in dialogues:
-            dialogue.check(folder.num_frames(dialogue))
+            num_frames, *shape = folder.shape(dialogue)
+            dialogue.check(num_frames)
+            if tuple(shape) != expected:
+                raise DialogueError(
+                    f"{dialogue.source}: the features of video {dialogue.video} are {list(shape)} per frame, and the "
+                    f"model takes {list(expected)}: they are of another vision tower, or pooled in another way."
+                )
         return [Source(dialogue, folder.read) for dialogue in dialogues]
     reader = _VideoReader(Path(data.videos), model.config.frame_fps, model.config.frame_resolution)
     for dialogue in dialogues:
@@ -143,9 +150,12 @@ class _VideoReader:
     def read(self, dialogue: Dialogue) -> Tensor:
         start, stop = dialogue.frames
         fitted, num_available = [], 0
-        for frame in sample_frames(self.path(dialogue), self._fps, max_frames=stop):
-            if num_available >= start:
-                fitted.append(letterbox(torch.from_numpy(frame).permute(2, 0, 1)[None], self._resolution))
-            num_available += 1
+        try:
+            for frame in sample_frames(self.path(dialogue), self._fps, max_frames=stop):
+                if num_available >= start:
+                    fitted.append(letterbox(torch.from_numpy(frame).permute(2, 0, 1)[None], self._resolution))
+                num_available += 1
+        except ValueError as error:
+            raise DialogueError(f"{dialogue.source}: {error}.") from error
         dialogue.check(num_available)
         return torch.cat(fitted)

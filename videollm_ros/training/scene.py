@@ -62,12 +62,9 @@ class SceneObjective(nn.Module):
         parts = torch.arange(pooled.shape[1], device=pooled.device).expand(len(pooled), -1)
         located = F.cross_entropy(self.part(pooled).float().flatten(0, 1), parts.flatten())
         loss = seen + _BUSY_WEIGHT * F.cross_entropy(self.busy(upper).float(), busy_labels) + _PART_WEIGHT * located
-        with torch.no_grad():
-            still = busy_labels == 0
-            right = (logits.argmax(-1) == item_labels).unflatten(0, (len(labels), -1)).all(1)[still]
         # The Trainer divides by the number of labels that are learned.
         loss_sum = loss * (labels != IGNORED).sum()
-        return {"loss": loss, "loss_sum": loss_sum, "num_right": right.sum(), "num_still": still.sum()}
+        return {"loss": loss, "loss_sum": loss_sum}
 
 
 class SceneFrames(Dataset):

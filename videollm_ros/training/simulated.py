@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Sequence
@@ -17,27 +18,43 @@ from tqdm import tqdm
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import IGNORED
-from videollm_ros.live.vision import letterbox
+from videollm_ros.live.vision import VisionEncoder, letterbox
 from videollm_ros.sim import Event, Item, Tabletop, record
 from videollm_ros.sim.dialogue import frame_after, replies
 from videollm_ros.sim.questions import KINDS_OF_NOW
 from videollm_ros.sim.world import COLOURS, KINDS, PLACES, SHAPES
-from videollm_ros.training.config import SimulatorConfig
+from videollm_ros.training.config import ConfigError, SimulatorConfig
 from videollm_ros.training.samples import Source
 
 _ENCODED_AT_ONCE = 128
 
 
 def simulated_sources(config: SimulatorConfig, model: LiveModel, seed: int) -> list[Source]:
-    """One source per stream that the configuration wants, or one per window of it. They give frames."""
-    streams = (stream for stream in range(*config.seeds) if _is_wanted(stream, config))
+    """One source per stream that the configuration wants, or one per window of it. They give frames.
+
+    Raises:
+        ConfigError: it wants none of them.
+    """
+    streams = [stream for stream in range(*config.seeds) if _is_wanted(stream, config)]
+    if not streams:
+        raise ConfigError(
+            f"data.simulator: none of the streams {list(config.seeds)} has {config.same_colour_events} "
+            "same_colour_events; take more seeds or fewer events"
+        )
     return [source for stream in streams for source in _sources(config, model, stream, seed)]
 
 
-def encoded(sources: Sequence[Source], model: LiveModel, progress: bool = True) -> list[Source]:
-    """The same sources, giving features: all of them are encoded now, on the model's device."""
-    bar = tqdm(sources, desc="encoding", unit="dialogue", disable=not progress)
-    return [_encoded(source, model) for source in bar]
+def encoded(
+    sources: Sequence[Source], model: LiveModel, device: torch.device | str = "cpu", progress: bool = True
+) -> list[Source]:
+    """The same sources, giving features: all of them are encoded now, on `device`."""
+    home = model.vision.scale.device
+    model.vision.to(device)
+    try:
+        bar = tqdm(sources, desc="encoding", unit="dialogue", disable=not progress)
+        return [_encoded(source, model.vision, device) for source in bar]
+    finally:
+        model.vision.to(home)
 
 
 def frames_of(tabletop: Tabletop, fps: float, resolution: int, start: int, stop: int) -> Tensor:
@@ -102,7 +119,16 @@ def _source(model: LiveModel, tabletop: Tabletop, line: dict, forgotten: int = 0
     first = start + forgotten
     dialogue = Dialogue(line["video"], (start, stop), line["conversation"], f"simulator seed {tabletop.seed}")
     events, states = event_labels(tabletop, fps)[first:stop], state_labels(tabletop, fps, start, stop)[forgotten:]
-    return Source(dialogue, lambda _: frames_of(tabletop, fps, resolution, first, stop), forgotten, events, states)
+    stream = (tabletop.seed, tabletop.seconds, tabletop.resolution)
+    return Source(
+        dialogue, lambda _: frames_of(_shown(*stream), fps, resolution, first, stop), forgotten, events, states
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _shown(seed: int, seconds: float, resolution: int) -> Tabletop:
+    """A stream to be rendered; what its camera has drawn is kept from one window to the next, and no longer."""
+    return Tabletop(seed, seconds, resolution)
 
 
 def ask_more(tabletop: Tabletop, rng: np.random.Generator, rate: float, kinds: Sequence[str] = ()) -> None:
@@ -155,7 +181,7 @@ def _item_class(item: Item | None) -> int:
 
 
 @torch.inference_mode()
-def _encoded(source: Source, model: LiveModel) -> Source:
+def _encoded(source: Source, vision: VisionEncoder, device: torch.device | str) -> Source:
     chunks = source.read(source.dialogue).split(_ENCODED_AT_ONCE)
-    features = torch.cat([model.encode(chunk).half().cpu() for chunk in chunks])
+    features = torch.cat([vision(chunk.to(device)).half().cpu() for chunk in chunks])
     return replace(source, read=lambda _: features)

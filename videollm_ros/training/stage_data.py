@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 
 from videollm_ros.data.collation import Collator
@@ -37,15 +38,16 @@ def read_sources(stage: StageConfig, model: LiveModel, seed: int) -> list[Source
 
 
 def training_data(
-    stage: StageConfig, model: LiveModel, seed: int, sources: Sequence[Source]
+    stage: StageConfig, model: LiveModel, seed: int, sources: Sequence[Source], device: torch.device
 ) -> tuple[Dataset, Callable[[list], dict[str, Any]]]:
-    """The samples of a stage, of what `read_sources` gave, and what makes batches of them."""
+    """The samples of a stage, of what `read_sources` gave, and what makes batches of them. What the stage needs encoded
+    is encoded now, on `device`."""
     simulator = stage.data.simulator
     if stage.task == "scene":
         return SceneFrames(simulator, model.config.frame_resolution, seed), collate_scenes
     frames = stage.learn.vision if simulator is not None else stage.data.videos is not None
     if simulator is not None and not frames:
-        sources = encoded(sources, model)
+        sources = encoded(sources, model, device)
     pad = model.tokenizer.pad_token_id
     collate = Collator(model.tokenizer.eos_token_id if pad is None else pad)
     return DialogueSamples(sources, model, stage.data, seed, frames=frames), collate
