@@ -180,15 +180,16 @@ class StreamCache:
         old = torch.cat([torch.arange(starts[index], starts[index + 1]) for index in kept])
         first_moved = int((old == torch.arange(len(old))).sum())
         old = old[first_moved:].to(self.keys.device)
-        new = torch.arange(first_moved, first_moved + len(old), device=old.device)
-        rotation = self._rotary.between(old, new)
-        for keys, values in zip(self.keys, self.values, strict=True):  # by layer, to copy little at a time
-            keys[..., new, :] = self._rotary.rotate(keys[..., old, :], rotation)
-            values[..., new, :] = values[..., old, :]
+        length = first_moved + len(old)
+        rotation = self._rotary.between(old, torch.arange(first_moved, length, device=old.device))
+        for memory in self.memory:  # by layer, to copy little at a time
+            moved = memory.index_select(-2, old)
+            self._rotary.rotate_(moved[0], rotation)
+            memory[..., first_moved:length, :] = moved
         self.segments = [self.segments[index] for index in kept]
         self.evictions += 1
-        self.evicted_tokens += self.length - first_moved - len(old)
-        self.length = first_moved + len(old)
+        self.evicted_tokens += self.length - length
+        self.length = length
 
     def for_transformers(self) -> Cache:
         """The same memory as a transformers cache, for `PreTrainedModel.forward`."""

@@ -47,6 +47,8 @@ class StreamContext:
             tuple(ids) for ids in [*map(self._template.before_frame, turns), self._template.before_reply()]
         }
         self._embedded: dict[tuple[int, ...], Tensor] = {}
+        embedding = model.llm.get_input_embeddings()
+        self._table = embedding.weight.data if type(embedding) is torch.nn.Embedding else None  # others may scale it
         self._turn = Turn.SYSTEM
         self._unfed: list[int] = []  # the newest token of a reply
         self.undecided = 0
@@ -88,9 +90,11 @@ class StreamContext:
             pieces += [frame, interval]
         if len(interval):
             pieces.pop()
-        num_tokens, step = embeds.shape[1], embeds.shape[1] + len(interval)
-        last_tokens = len(opening) + num_tokens - 1 + step * torch.arange(len(embeds), device=embeds.device)
-        logits = self._decoder.read(torch.cat(pieces), at=last_tokens if len(embeds) > 1 else None)
+        num_tokens, last_tokens = embeds.shape[1], None
+        if len(embeds) > 1:
+            step = num_tokens + len(interval)
+            last_tokens = len(opening) + num_tokens - 1 + step * torch.arange(len(embeds), device=embeds.device)
+        logits = self._decoder.read(torch.cat(pieces), at=last_tokens)
 
         self._wrote(opening)
         for index, stamp in enumerate(stamps):
@@ -163,7 +167,9 @@ class StreamContext:
 
     @torch.inference_mode()
     def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
-        """[L, d]. The few sequences that stand between turns are embedded once."""
+        """[L, d]. The few sequences between turns are embedded once; a single token is a row of the table."""
+        if len(token_ids) == 1 and self._table is not None:
+            return self._table[token_ids[0] : token_ids[0] + 1]
         key = tuple(token_ids)
         embeds = self._embedded.get(key)
         if embeds is None:
@@ -174,6 +180,8 @@ class StreamContext:
         return embeds
 
     def _step_lengths(self) -> set[int]:
-        """Tokens of the steps that recur: a word of a reply, a frame after silence, a frame after a reply."""
-        frames = {len(self._template.before_frame(turn)) for turn in (Turn.STREAM, Turn.ASSISTANT)}
-        return {1, *(opening + self._model.config.frame_num_tokens for opening in frames)}
+        """Tokens of the steps that recur: a word of a reply, its opening, a frame after silence, a frame after a reply,
+        and one after a reply that was cut off, whose newest token is still to be fed."""
+        silence, reply = (len(self._template.before_frame(turn)) for turn in (Turn.STREAM, Turn.ASSISTANT))
+        num_tokens = self._model.config.frame_num_tokens
+        return {1, len(self._template.before_reply()), *(n + num_tokens for n in (silence, reply, reply + 1))}

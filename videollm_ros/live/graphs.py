@@ -40,27 +40,38 @@ class GraphedDecoder(LlamaDecoder):
     def __init__(self, llm: PreTrainedModel, limits: ContextLimits, step_lengths: Iterable[int]) -> None:
         super().__init__(llm, limits)
         embedding = llm.get_input_embeddings().weight
-        pool = torch.cuda.graph_pool_handle()
-        self._steps = {
-            length: GraphedStep(self._layers, self.cache, length, embedding, pool) for length in sorted(step_lengths)
-        }
-        for length in [length for length in self._steps if not self._agrees(length, embedding)]:
-            _logger.warning("the CUDA graph of %d tokens does not agree with its kernels; running without it", length)
-            del self._steps[length]
+        self._device = torch.cuda.device(llm.device)  # graphs belong to the device that is current
+        with self._device:
+            pool = torch.cuda.graph_pool_handle()
+            self._steps = {
+                length: GraphedStep(self._layers, self.cache, length, embedding, pool)
+                for length in sorted(step_lengths)
+            }
+            for length in [length for length in self._steps if not self._agrees(length, embedding)]:
+                _logger.warning("a CUDA graph of %d tokens does not agree with its kernels; running without", length)
+                del self._steps[length]
         self.cache.memory.zero_()
 
     @torch.inference_mode()
     def read(self, embeds: Tensor, at: Tensor | None = None) -> Tensor:
         step = self._steps.get(len(embeds)) if at is None else None
-        return super().read(embeds, at) if step is None else step.replay(embeds, self.cache.length)
+        if step is None:
+            return super().read(embeds, at)
+        with self._device:
+            return step.replay(embeds, self.cache.length)
 
     @torch.inference_mode()
     def _agrees(self, length: int, embedding: Tensor) -> bool:
-        """Whether graph and kernels give the same logits, up to the rounding of their different attention spans."""
+        """Whether graphs and kernels give the same logits at the end of every span, up to rounding."""
         embeds = embedding[:length]
-        graphed = self._steps[length].replay(embeds, 0).clone()
-        expected = super().read(embeds)
-        return bool((graphed - expected).norm() <= 0.05 * expected.norm())
+        for span in self._steps[length].spans:
+            self.cache.length = span - length
+            graphed = self._steps[length].replay(embeds, self.cache.length).clone()
+            expected = super().read(embeds)
+            self.cache.length = 0
+            if not (graphed - expected).norm() <= 0.05 * expected.norm():
+                return False
+        return True
 
 
 class GraphedStep:
@@ -77,6 +88,11 @@ class GraphedStep:
         spans = {min(span, cache.max_tokens) for span in range(SPAN, cache.max_tokens + SPAN, SPAN)}
         for span in sorted(spans, reverse=True):  # the largest first: the others fit into its memory
             self._record(layers, cache, span, pool)
+
+    @property
+    def spans(self) -> list[int]:
+        """How much of the cache the recorded graphs attend to."""
+        return sorted(self._graphs)
 
     @torch.inference_mode()
     def replay(self, embeds: Tensor, start: int) -> Tensor:

@@ -106,8 +106,8 @@ class LlamaLayers:
         """
         hidden = embeds
         cos, sin = self._cos[positions], self._sin[positions]
-        whole, attended_to = cache.memory.flatten(1, 3), cache.memory[..., :span, :]
-        for layer, memory, (keys, values) in zip(self._layers, whole.unbind(), attended_to.unbind(), strict=True):
+        whole, attended_to = cache.memory.flatten(1, 3).unbind(), cache.memory[..., :span, :].flatten(0, 1).unbind()
+        for layer, memory, keys, values in zip(self._layers, whole, attended_to[::2], attended_to[1::2], strict=True):
             query = self._project(layer, layer.input_norm(hidden), positions, cos, sin, memory)
             attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
             hidden = layer.output.added_to(hidden, self._regroup(attended, len(hidden)))

@@ -40,21 +40,19 @@ class Rotary:
         return self.inv_freq.device
 
     def between(self, old: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosine and sine [L, rotary_dim] that take keys from positions `old` [L] to positions `new` [L]."""
+        """Cosine and sine [L, rotary_dim / 2] that take keys from positions `old` [L] to positions `new` [L]."""
         # The decoder rounds its angles to float32; the difference of the rounded ones leaves no trace of the move.
         angles = [(positions.float()[:, None] * self.inv_freq).double() for positions in (old, new)]
         angle = angles[1] - angles[0]
-        angle = torch.cat((angle, angle), dim=-1)
         return angle.cos().float(), angle.sin().float()
 
-    def rotate(self, keys: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """Rotate keys [..., L, head_dim]; dimensions beyond the rotary ones stay."""
+    def rotate_(self, keys: Tensor, rotation: tuple[Tensor, Tensor]) -> None:
+        """Rotate keys [..., L, head_dim] in place; dimensions beyond the rotary ones stay."""
         cos, sin = rotation
-        rotary_dim = cos.shape[-1]
-        turned = keys[..., :rotary_dim].float()
-        first, second = turned.chunk(2, dim=-1)
-        turned = turned * cos + torch.cat((-second, first), dim=-1) * sin
-        return torch.cat((turned.to(keys.dtype), keys[..., rotary_dim:]), dim=-1)
+        halves = keys[..., : 2 * cos.shape[-1]].chunk(2, dim=-1)
+        first, second = (half.float() for half in halves)
+        for half, turned in zip(halves, (first * cos - second * sin, second * cos + first * sin), strict=True):
+            half.copy_(turned)
 
     def _turns_as(self, llm: PreTrainedModel, embedding: nn.Module) -> bool:
         """Whether a key that is moved is the one that the decoder itself would have computed there."""
@@ -64,5 +62,6 @@ class Rotary:
         old, new = positions = torch.tensor([[3], [10]], device=self.device)
         key = torch.linspace(-1, 1, 2 * len(self.inv_freq), device=self.device).expand(1, 1, 2, -1)
         _, turned = apply(key, key, *embedding(key, positions.T))
-        moved = self.rotate(turned[..., :1, :], self.between(old, new))
+        moved = turned[..., :1, :].clone()
+        self.rotate_(moved, self.between(old, new))
         return torch.allclose(moved, turned[..., 1:, :], atol=1e-4)
