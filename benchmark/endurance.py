@@ -39,16 +39,21 @@ class TimedSession(StreamSession):
         super().__init__(model, context=context)
         self.steps = np.zeros((num_frames, 2))  # allocated and written once, so that it does not count as growth
         self.num_steps = 0
-        read_frames = self._context.read_frames
+        read_frames, make_room = self._context.read_frames, self._context.make_room_for_frames
+        began, began_cpu = 0.0, 0.0
+
+        def timed_room(now: float) -> int:
+            nonlocal began, began_cpu
+            began, began_cpu = time.perf_counter(), time.process_time()  # eviction is part of the step
+            return make_room(now)
 
         def timed(embeds: Tensor, stamps: Sequence[float]) -> list[Reading]:
-            began, began_cpu = time.perf_counter(), time.process_time()
             readings = read_frames(embeds, stamps)
             self.steps[self.num_steps] = time.perf_counter() - began, time.process_time() - began_cpu
             self.num_steps += 1
             return readings
 
-        self._context.read_frames = timed
+        self._context.read_frames, self._context.make_room_for_frames = timed, timed_room
 
 
 def watch(session: TimedSession, tabletop: Tabletop, num_frames: int, window: int) -> tuple[list[float], list[int]]:

@@ -54,6 +54,7 @@ class PublishedLoop:
     def read(self, frame: Tensor, index: int) -> None:
         began = time.perf_counter()
         embeds = self.model.embed(self.model.encode(self.model.prepare(frame)[None]))[0]
+        synchronize(self.model.device)
         encoded = time.perf_counter()
         logits = self._forward(torch.cat((self._embed_ids(self.last_ids), embeds)))
         probabilities = logits.softmax(-1)
@@ -93,12 +94,21 @@ class ForcedSession(StreamSession):
         self.step_seconds: list[float] = []
         self.reply_seconds: list[float] = []
         self.first_word_seconds: list[float] = []
+        self.context_tokens: list[int] = []
         read_frames, read_ids = self._context.read_frames, self._context.read_ids
+        make_room = self._context.make_room_for_frames
+        began = 0.0
+
+        def timed_room(now: float) -> int:
+            nonlocal began
+            synchronize(model.device)  # the encoder is not part of the step
+            began = time.perf_counter()  # eviction is
+            return make_room(now)
 
         def forced_frames(embeds: Tensor, stamps: list[float]) -> list[Reading]:
-            began = time.perf_counter()
             read_frames(embeds, stamps)
             self.step_seconds.append(time.perf_counter() - began)
+            self.context_tokens.append(self._context.cache.length)
             replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
             return [Reading(float(not reply), not reply) for reply in replies]
 
@@ -107,6 +117,7 @@ class ForcedSession(StreamSession):
             return 0 if token == model.template.eos_token_id else token
 
         self._context.read_frames, self._context.read_ids = forced_frames, forced_ids
+        self._context.make_room_for_frames = timed_room
 
     def read_one(self, frame: Tensor, index: int) -> None:
         began = reply_began = time.perf_counter()
@@ -153,7 +164,7 @@ def run(model: LiveModel, frames: Tensor, context: ContextLimits, rounds: int) -
             results[f"{who}_step"] += one.step_seconds
             results[f"{who}_reply"] += one.reply_seconds
             results[f"{who}_first_word"] += one.first_word_seconds
-    results["context_tokens"] = [live.state.tokens]
+    results["context_tokens"] = [statistics.fmean(live.context_tokens)]
     return results
 
 
@@ -174,18 +185,19 @@ def encoder_seconds(model: LiveModel, frames: Tensor) -> float:
     return min(seconds) / len(chunk)
 
 
-def floor(model: LiveModel, context_tokens: int) -> dict[str, float]:
+def floor(model: LiveModel, context_tokens: float) -> dict[str, float]:
     """The least a frame step can take, in ms: weights read once or multiplied once, whichever is slower, and the KV."""
     config, llm = model.llm.config, model.llm
     bandwidth, rate = measure_copy_bandwidth(model.device), measure_matmul_rate(model.device, model.dtype)
-    embedding = 0 if config.tie_word_embeddings else model.llm.get_input_embeddings().weight.numel()
-    parameters = count_parameters(llm) - embedding
+    table = llm.get_input_embeddings().weight
+    read = [weight for weight in llm.parameters() if config.tie_word_embeddings or weight is not table]
+    parameters = sum(weight.numel() for weight in read)
     size = model.dtype.itemsize
     tokens = model.config.frame_num_tokens + len(model.template.interval_ids)
     kv_heads, head_dim = config.num_key_value_heads, llm.model.layers[0].self_attn.head_dim
     kv_bytes = 2 * config.num_hidden_layers * kv_heads * head_dim * size * context_tokens
     patches = (model.config.frame_resolution // model.vision.tower.config.patch_size) ** 2
-    weights_seconds = max(parameters * size / bandwidth, 2 * parameters * tokens / rate)
+    weights_seconds = max(sum(map(stored_bytes, read)) / bandwidth, 2 * parameters * tokens / rate)
     encoder_flops = 2 * count_parameters(model.vision.tower) * patches
     return {
         "floor_ms": 1e3 * (weights_seconds + kv_bytes / bandwidth),
@@ -194,6 +206,13 @@ def floor(model: LiveModel, context_tokens: int) -> dict[str, float]:
         "matmul_tflop_s": rate / 1e12,
         "decoder_parameters": parameters,
     }
+
+
+def stored_bytes(weight: Tensor) -> int:
+    """Of a weight, also of a quantised one, which is made of several tensors."""
+    if hasattr(weight, "__tensor_flatten__"):
+        return sum(stored_bytes(getattr(weight, name)) for name in weight.__tensor_flatten__()[0])
+    return weight.nbytes
 
 
 def main() -> None:
@@ -222,9 +241,12 @@ def main() -> None:
         quantize(model.llm, arguments.quantization)
     side = model.config.frame_resolution
     frames = torch.randint(0, 256, (arguments.frames, 3, side, side), dtype=torch.uint8)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # what building and quantising the model took is not asked
     results = run(model, frames, ContextLimits(max_tokens=arguments.max_tokens), arguments.rounds)
 
     median = {name: statistics.median(results[name]) for name in ("baseline_fps", "live_fps", "video_fps")}
+    ratios = {name: _paired(results, f"{name}_fps") for name in ("live", "video")}
     steps = sorted(results["live_step"])
     figures = {
         "geometry": arguments.geometry,
@@ -234,8 +256,10 @@ def main() -> None:
         "dtype": str(dtype).removeprefix("torch."),
         "quantization": arguments.quantization,
         **median,
-        "live_ratio": _paired(results, "live_fps"),
-        "video_ratio": _paired(results, "video_fps"),
+        "live_ratio": statistics.median(ratios["live"]),
+        "video_ratio": statistics.median(ratios["video"]),
+        "live_ratios": ratios["live"],
+        "video_ratios": ratios["video"],
         "step_p50_ms": 1e3 * steps[len(steps) // 2],
         "step_p99_ms": 1e3 * steps[int(len(steps) * 0.99)],
         "baseline_step_p50_ms": 1e3 * statistics.median(results["baseline_step"]),
@@ -256,9 +280,9 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def _paired(results: dict[str, list], name: str) -> float:
-    """Median of the ratios to the baseline of the same round: a machine's speed drifts between rounds."""
-    return statistics.median(mine / base for mine, base in zip(results[name], results["baseline_fps"], strict=True))
+def _paired(results: dict[str, list], name: str) -> list[float]:
+    """Ratios to the baseline of the same round: a machine's speed drifts between rounds."""
+    return [mine / base for mine, base in zip(results[name], results["baseline_fps"], strict=True)]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ def make_decoder(llm: PreTrainedModel, limits: ContextLimits, step_lengths: Iter
         return StreamDecoder(llm, limits)
     if llm.device.type != "cuda":
         return LlamaDecoder(llm, limits)
+    # In this process: cuDNN's attention makes a new plan for every length of the cache (pytorch#155958).
+    torch.backends.cuda.enable_cudnn_sdp(False)
     return GraphedDecoder(llm, limits, step_lengths)
 
 
@@ -79,15 +82,13 @@ class GraphedStep:
 
     def __init__(self, layers: LlamaLayers, cache: StreamCache, num_tokens: int, like: Tensor, pool: tuple) -> None:
         """`like` gives device, type and width of the embeddings."""
+        self._layers, self._cache = layers, cache
         self._embeds = like.new_zeros(num_tokens, like.shape[1])
         self._offsets = torch.arange(num_tokens, device=like.device)
         self._start = torch.zeros((), dtype=torch.long, device=like.device)
-        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
-        self._logits: dict[int, Tensor] = {}
-        self._max_tokens = cache.max_tokens
         spans = {min(span, cache.max_tokens) for span in range(SPAN, cache.max_tokens + SPAN, SPAN)}
-        for span in sorted(spans, reverse=True):  # the largest first: the others fit into its memory
-            self._record(layers, cache, span, pool)
+        # The largest first: the others fit into its memory.
+        self._graphs = {span: record(partial(self._step, span), pool) for span in sorted(spans, reverse=True)}
 
     @property
     def spans(self) -> list[int]:
@@ -99,27 +100,29 @@ class GraphedStep:
         """Read `embeds` [M, d] at positions from `start` on; logits [1, vocab], overwritten by the next replay."""
         self._embeds.copy_(embeds)
         self._start.fill_(start)
-        span = min(-(-(start + len(embeds)) // SPAN) * SPAN, self._max_tokens)
-        self._graphs[span].replay()
-        return self._logits[span]
+        graph, logits = self._graphs[min(-(-(start + len(embeds)) // SPAN) * SPAN, self._cache.max_tokens)]
+        graph.replay()
+        return logits
 
-    @torch.inference_mode()
-    def _record(self, layers: LlamaLayers, cache: StreamCache, span: int, pool: tuple) -> None:
-        def step() -> Tensor:
-            positions = self._start + self._offsets
-            attended = torch.arange(span, device=positions.device) <= positions[:, None]
-            mask = additive(layers.group_mask(attended), cache.keys.dtype)
-            hidden = layers(self._embeds, positions, span, mask, cache)
-            return layers.logits(hidden[-1:]).float()
+    def _step(self, span: int) -> Tensor:
+        positions = self._start + self._offsets
+        attended = torch.arange(span, device=positions.device) <= positions[:, None]
+        mask = additive(self._layers.group_mask(attended), self._cache.memory.dtype)
+        hidden = self._layers(self._embeds, positions, span, mask, self._cache)
+        return self._layers.logits(hidden[-1:]).float()
 
-        # A few runs aside, so that libraries do not choose their kernels while the graph is recorded.
-        aside = torch.cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(2):
-                step()
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):  # other streams go on
-            self._logits[span] = step()
-        self._graphs[span] = graph
+
+@torch.inference_mode()
+def record(step: Callable[[], Tensor], pool: tuple) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    """A graph of `step`, and what every replay of it writes its result into."""
+    # A few runs aside, so that libraries do not choose their kernels while the graph is recorded.
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(2):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):  # other streams go on
+        result = step()
+    return graph, result

@@ -121,6 +121,8 @@ class FrameEncoder:
         return self._stats
 
     def _run(self) -> None:
+        if self._on_cuda:
+            self._warm_up()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closed)
@@ -128,6 +130,13 @@ class FrameEncoder:
                     return
                 items = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
             self._encode(items)
+
+    def _warm_up(self) -> None:
+        """Load kernels and memory, so that the first frame takes as long as the others."""
+        side = self._model.config.frame_resolution
+        with torch.inference_mode(), torch.cuda.stream(self._cuda_stream):
+            for batch in (1, MAX_BATCH):
+                self._model.embed(self._model.encode(torch.zeros(batch, 3, side, side, dtype=torch.uint8)))
 
     def _encode(self, items: Sequence[Any]) -> None:
         began = time.perf_counter()

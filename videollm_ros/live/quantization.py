@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -14,7 +16,7 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
     """Replace the weights of the decoder's linear layers in place; the head stays as it is.
 
     Args:
-        quantization: `int8` (per channel), `int4` (groups of 128, CUDA only) or `fp8` (Hopper, Ada and newer).
+        quantization: `int8` (per channel), `int4` (groups of 128; bfloat16, CUDA) or `fp8` (Hopper, Ada and newer).
 
     Raises:
         ValueError: an unknown format, torchao is not installed, or a layer's sizes do not fit the format.
@@ -27,7 +29,8 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
         raise ValueError(f"quantization {quantization} needs torchao: pip install torchao") from error
     make_config = {
         "int8": torchao.Int8WeightOnlyConfig,
-        "int4": torchao.Int4WeightOnlyConfig,
+        # PyTorch has kernels of its own for this packing; the default one needs another package.
+        "int4": partial(torchao.Int4WeightOnlyConfig, int4_packing_format="tile_packed_to_4d"),
         "fp8": torchao.Float8WeightOnlyConfig,
     }[quantization]
     linears = [module for module in llm.base_model.modules() if isinstance(module, nn.Linear)]

@@ -167,14 +167,19 @@ class StreamSession:
         """
         self._check_stamps(stamps, len(frames))
         starts = range(0, len(frames), MAX_FRAMES_PER_PASS)
+        aside = torch.cuda.Stream(self.model.device) if self.model.device.type == "cuda" else None
         utterances: list[Utterance] = []
         with ThreadPoolExecutor(1, "encoder") as encoder:  # one chunk ahead of the decoder
             chunks = [frames[start : start + MAX_FRAMES_PER_PASS] for start in starts]
-            ahead = encoder.submit(self._embed, chunks[0]) if chunks else None
+            ahead = encoder.submit(self._embed_aside, chunks[0], aside) if chunks else None
             for index, start in enumerate(starts):
-                embeds = ahead.result()
+                embeds, ready = ahead.result()
                 if index + 1 < len(chunks):
-                    ahead = encoder.submit(self._embed, chunks[index + 1])
+                    ahead = encoder.submit(self._embed_aside, chunks[index + 1], aside)
+                if ready is not None:
+                    stream = torch.cuda.current_stream(embeds.device)
+                    stream.wait_event(ready)
+                    embeds.record_stream(stream)
                 events = self.stream_embeds(embeds, stamps[start : start + MAX_FRAMES_PER_PASS])
                 utterances += [event for event in events if isinstance(event, Utterance)]
         return utterances
@@ -286,6 +291,13 @@ class StreamSession:
         else:
             prepared = torch.stack([self.model.prepare(frame) for frame in frames])
         return self.model.embed(self.model.encode(prepared))
+
+    def _embed_aside(
+        self, frames: Tensor | np.ndarray | Sequence, stream: torch.cuda.Stream | None
+    ) -> tuple[Tensor, torch.cuda.Event | None]:
+        """The same on a CUDA stream of its own, and what to wait for before they are read."""
+        with torch.cuda.stream(stream):
+            return self._embed(frames), None if stream is None else stream.record_event()
 
     def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
         """The frames that are worth reading; one at which a query is due always is."""
