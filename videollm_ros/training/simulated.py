@@ -7,8 +7,10 @@ from __future__ import annotations
 import functools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -51,8 +53,8 @@ def encoded(
     home = model.vision.scale.device
     model.vision.to(device)
     try:
-        bar = tqdm(sources, desc="encoding", unit="dialogue", disable=not progress)
-        return [_encoded(source, model.vision, device) for source in bar]
+        bar = tqdm(_read_ahead(sources), "encoding", len(sources), unit="dialogue", disable=not progress)
+        return [_encoded(source, frames, model.vision, device) for source, frames in bar]
     finally:
         model.vision.to(home)
 
@@ -180,8 +182,19 @@ def _item_class(item: Item | None) -> int:
     return 0 if item is None else 1 + list(COLOURS).index(item.colour) * len(SHAPES) + SHAPES.index(item.shape)
 
 
+def _read_ahead(sources: Sequence[Source]) -> Iterator[tuple[Source, Tensor]]:
+    """Each source with its frames; the next ones are rendered meanwhile."""
+    with ThreadPoolExecutor(1, "renderer") as renderer:
+        ahead = renderer.submit(sources[0].read, sources[0].dialogue)
+        for source, following in zip_longest(sources, sources[1:]):
+            frames = ahead.result()
+            if following is not None:
+                ahead = renderer.submit(following.read, following.dialogue)
+            yield source, frames
+
+
 @torch.inference_mode()
-def _encoded(source: Source, vision: VisionEncoder, device: torch.device | str) -> Source:
-    chunks = source.read(source.dialogue).split(_ENCODED_AT_ONCE)
+def _encoded(source: Source, frames: Tensor, vision: VisionEncoder, device: torch.device | str) -> Source:
+    chunks = frames.split(_ENCODED_AT_ONCE)
     features = torch.cat([vision(chunk.to(device)).half().cpu() for chunk in chunks])
     return replace(source, read=lambda _: features)
