@@ -36,7 +36,7 @@ def quantize(llm: PreTrainedModel, quantization: str) -> None:
     linears = [module for module in llm.base_model.modules() if isinstance(module, nn.Linear)]
     try:
         torchao.quantize_(llm.base_model, make_config(), filter_fn=lambda module, _: isinstance(module, nn.Linear))
-    except (ImportError, NotImplementedError, RuntimeError) as error:
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"torchao cannot make {quantization} weights on this machine: {error}") from error
     # torchao passes over a layer whose sizes do not fit the format, without a word.
     kept = [linear for linear in linears if not _holds_format(linear)]
