@@ -5,6 +5,9 @@
     python benchmark/endurance.py --frames 50000 --json out.json
 
 The demo checkpoint watches one simulated stream frame by frame, with questions, and says what happens all the while.
+While it reads the last tenth, a second session, whose first tenth is over, reads its second tenth in turns with it:
+`step_ratio` is the mean frame step of the one over that of the other. Within one session the two are minutes apart, in
+which a machine's own speed changes (`step_ratio_minutes_apart`).
 """
 
 from __future__ import annotations
@@ -56,28 +59,35 @@ class TimedSession(StreamSession):
         self._context.read_frames, self._context.make_room_for_frames = timed, timed_room
 
 
-def watch(session: TimedSession, tabletop: Tabletop, num_frames: int, window: int) -> tuple[list[float], list[int]]:
-    """Event F1 of each window of frames, and the process's resident bytes after every `ENCODED_AT_ONCE` frames; what
-    was said is not kept."""
-    model, fps = session.model, session.model.config.frame_fps
-    questions = list(tabletop.questions)
-    f1, resident = [], []
-    process = psutil.Process()
-    for first in tqdm(range(0, num_frames, window), unit=f"{window} frames"):
-        said: list[Utterance] = []
-        for start in range(first, min(first + window, num_frames), ENCODED_AT_ONCE):
-            stop = min(start + ENCODED_AT_ONCE, first + window, num_frames)
-            frames = torch.from_numpy(tabletop.frames(fps, start, stop)).permute(0, 3, 1, 2)
-            with torch.inference_mode():
-                embeds = model.embed(model.encode(model.prepare(frames)))
-            while questions and questions[0].time < stop / fps:
-                session.ask(questions[0].text, questions.pop(0).time)
-            for index in range(start, stop):
-                events = session.stream_embeds(embeds[index - start][None], [index / fps])
-                said += [event for event in events if isinstance(event, Utterance)]
-            resident.append(process.memory_info().rss)
-        f1.append(event_f1(said, tabletop, first / fps, (first + window) / fps))
-    return f1, resident
+class Watcher:
+    """A session that watches a simulated stream of its own, a few frames at a time; what was said is soon forgotten."""
+
+    def __init__(self, model: LiveModel, context: ContextLimits, seed: int, num_frames: int, window: int) -> None:
+        self.fps = model.config.frame_fps
+        self.session = TimedSession(model, context, num_frames)
+        self.session.steps.fill(1.0)
+        self.f1: list[float] = []
+        """Event F1 of each window of frames."""
+        self._tabletop = Tabletop(seed, num_frames / self.fps, model.config.frame_resolution)
+        self._questions = list(self._tabletop.questions)
+        self._window, self._said = window, []
+        self._next = 0
+
+    def advance(self) -> None:
+        """Watch the next `ENCODED_AT_ONCE` frames."""
+        model, start, stop = self.session.model, self._next, self._next + ENCODED_AT_ONCE
+        frames = torch.from_numpy(self._tabletop.frames(self.fps, start, stop)).permute(0, 3, 1, 2)
+        with torch.inference_mode():
+            embeds = model.embed(model.encode(model.prepare(frames)))
+        while self._questions and self._questions[0].time < stop / self.fps:
+            self.session.ask(self._questions[0].text, self._questions.pop(0).time)
+        for index in range(start, stop):
+            events = self.session.stream_embeds(embeds[index - start][None], [index / self.fps])
+            self._said += [event for event in events if isinstance(event, Utterance)]
+        self._next = stop
+        if stop % self._window == 0:
+            self.f1.append(event_f1(self._said, self._tabletop, (stop - self._window) / self.fps, stop / self.fps))
+            self._said = []
 
 
 def event_f1(said: list[Utterance], tabletop: Tabletop, start: float, stop: float) -> float:
@@ -90,39 +100,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", default=Path(__file__).resolve().parents[1] / "checkpoints" / "demo")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--frames", type=int, default=50_000)
+    parser.add_argument("--frames", type=int, default=50_000, help=f"a multiple of {20 * ENCODED_AT_ONCE}")
     parser.add_argument("--seed", type=int, default=9_500)
     parser.add_argument("--max-tokens", type=int, default=None, help="context.max_tokens")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
+    if arguments.frames < 1 or arguments.frames % (20 * ENCODED_AT_ONCE):
+        parser.error(f"--frames is a multiple of {20 * ENCODED_AT_ONCE}, not {arguments.frames}")
     tenth = arguments.frames // 10
     window = min(1000, tenth)
     torch.set_num_threads(1)  # threads of so small a model wait for each other
     model = LiveModel.from_pretrained(arguments.checkpoint, device=arguments.device)
-    fps = model.config.frame_fps
-    tabletop = Tabletop(arguments.seed, arguments.frames / fps, model.config.frame_resolution)
-    session = TimedSession(model, ContextLimits(max_tokens=arguments.max_tokens), arguments.frames)
-    session.steps.fill(1.0)
-    f1, resident = watch(session, tabletop, arguments.frames, window)
+    context = ContextLimits(max_tokens=arguments.max_tokens)
+    old = Watcher(model, context, arguments.seed, arguments.frames, window)
+    resident, process = [], psutil.Process()
+    young = None
+    for frame in tqdm(range(0, arguments.frames, ENCODED_AT_ONCE), unit=f"{ENCODED_AT_ONCE} frames"):
+        if frame == arguments.frames - tenth:
+            memory = resident[:]  # before there is a second session
+            young = Watcher(model, context, arguments.seed + 1, 2 * tenth, window)
+            for _ in range(tenth // ENCODED_AT_ONCE):
+                young.advance()
+        old.advance()
+        if young is not None:
+            young.advance()
+        resident.append(process.memory_info().rss)
 
-    early, late = session.steps[tenth : 2 * tenth].mean(axis=0), session.steps[-tenth:].mean(axis=0)
+    # Both in the same minutes, taking turns: a machine's speed drifts by more than what is asked.
+    late, early = old.session.steps[-tenth:].mean(axis=0), young.session.steps[-tenth:].mean(axis=0)
+    once = old.session.steps[tenth : 2 * tenth].mean(axis=0)
     # What the allocator keeps of a batch's temporaries comes and goes by some MiB: medians, as the question is a trend.
-    samples = max(1, len(resident) // 10)
-    memory_early = statistics.median(resident[samples : 2 * samples])
-    memory_late = statistics.median(resident[-samples:])
+    samples = tenth // ENCODED_AT_ONCE
+    memory_early, memory_late = statistics.median(memory[samples : 2 * samples]), statistics.median(memory[-samples:])
     figures = {
         "frames": arguments.frames,
         "step_ratio": late[0] / early[0],
         "step_cpu_ratio": late[1] / early[1],
-        "step_mean_ms": 1e3 * session.steps[:, 0].mean(),
+        "step_ratio_minutes_apart": late[0] / once[0],
+        "step_mean_ms": 1e3 * old.session.steps[:, 0].mean(),
         "memory_growth": memory_late / memory_early - 1,
         "memory_mib": memory_late / 2**20,
-        "memory_max_mib": max(resident) / 2**20,
-        "event_f1_first": f1[0],
-        "event_f1_last": f1[-1],
-        "event_f1_mean": statistics.fmean(f1),
-        "context_tokens": session.state.max_tokens,
-        "evictions": session.state.evictions,
+        "memory_max_mib": max(memory) / 2**20,
+        "event_f1_first": old.f1[0],
+        "event_f1_last": old.f1[-1],
+        "event_f1_mean": statistics.fmean(old.f1),
+        "context_tokens": old.session.state.max_tokens,
+        "evictions": old.session.state.evictions,
         "machine": describe_machine(model.device),
     }
     for name, value in figures.items():
