@@ -25,6 +25,8 @@ from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.sim import sentences
 from videollm_ros.training.config import ConfigError, ScratchConfig, check_names, live_config
 
+# Read, and declared only by later versions of transformers.
+_UNDECLARED: dict[type, set[str]] = {SiglipVisionConfig: {"vision_use_head"}}
 BOS, EOS, PAD = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
 _LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -54,7 +56,8 @@ def make_model(config: ScratchConfig) -> LiveModel:
 def _settings(kind: type, values: dict[str, Any], name: str, **ours: int) -> PretrainedConfig:
     """A configuration of `kind` from the settings model.scratch.`name` and those that follow from others."""
     name = f"model.scratch.{name}"
-    check_names(values, {field.name for field in dataclasses.fields(kind)} - ours.keys(), name)
+    declared = {field.name for field in dataclasses.fields(kind)}
+    check_names(values, (declared | _UNDECLARED.get(kind, set())) - ours.keys(), name)
     try:
         return kind(**values, **ours)
     except (TypeError, ValueError, StrictDataclassError) as error:
