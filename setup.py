@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+DEMO = Path("checkpoints/demo")  # relative, as setuptools wants it
 PACKAGE = ElementTree.parse(ROOT / "package.xml").getroot()
 
 
@@ -28,7 +29,7 @@ setup(
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
-        for folder in [Path("checkpoints/demo"), *Path("checkpoints/demo").glob("*/")]
+        for folder in [DEMO, *DEMO.glob("*/")]
     ],
     python_requires=">=3.10",
     entry_points={

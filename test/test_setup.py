@@ -106,11 +106,12 @@ def test_every_requirement_has_its_tested_version_in_the_constraints():
     assert asked <= names(ROOT / "constraints.txt")
 
 
-def test_pip_installs_the_library_without_the_node(tmp_path):
+def test_pip_installs_the_library_and_the_demo_checkpoint_without_the_node(tmp_path):
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns("goldens", "__pycache__")
     shutil.copytree(ROOT / "videollm_ros", source / "videollm_ros", ignore=ignored)
     shutil.copytree(ROOT / "requirements", source / "requirements")
+    shutil.copytree(ROOT / "checkpoints", source / "checkpoints")
     for name in ("setup.py", "pyproject.toml", "package.xml", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
@@ -119,6 +120,7 @@ def test_pip_installs_the_library_without_the_node(tmp_path):
     files = zipfile.ZipFile(wheel).namelist()
     assert "videollm_ros/live/model.py" in files
     assert not [name for name in files if name.startswith("videollm_ros/node/")]
+    assert any(name.endswith("data/share/videollm_ros/checkpoints/demo/llm/model.safetensors") for name in files)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from videollm_ros.live.vision import VISION_MODELS, VisionEncoder
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _CONNECTOR = "connector.safetensors"
+_PARTS = ("llm", "vision")  # folders of a self-contained checkpoint
 
 
 class CheckpointError(ValueError):
@@ -95,11 +96,12 @@ def save(model: LiveModel, folder: str | Path) -> None:
         raise ValueError("a quantised model is not saved: save the full weights, and quantise them as they are loaded")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model.llm.save_pretrained(folder / "llm")
-    model.tokenizer.save_pretrained(folder / "llm")
-    model.vision.tower.save_pretrained(folder / "vision")
+    llm, vision = _PARTS
+    model.llm.save_pretrained(folder / llm)
+    model.tokenizer.save_pretrained(folder / llm)
+    model.vision.tower.save_pretrained(folder / vision)
     save_file(_contiguous(model.connector.state_dict()), folder / _CONNECTOR)
-    replace(model.config, llm="llm", vision="vision").save(folder)
+    replace(model.config, llm=llm, vision=vision).save(folder)
 
 
 # The two layouts.
@@ -243,6 +245,8 @@ def _beside(folder: Path, source: str | Path) -> Path | str:
     for place in (folder / source, Path(source).expanduser()):
         if place.is_dir():
             return place
+    if str(source) in _PARTS:  # and not looked for on the hub
+        raise CheckpointError(f"the {source} part cannot be loaded from {folder / source}: there is no such folder")
     return source
 
 
