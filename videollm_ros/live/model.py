@@ -162,7 +162,8 @@ class LiveModel(nn.Module):
                 f"{len(features)} were given"
             )
         embeds = self.embed_ids(input_ids.masked_fill(is_frame, 0))
-        embeds = embeds.masked_scatter(is_frame[..., None], frame_embeds)
+        # Mixed precision may give the two other types than the weights have.
+        embeds = embeds.masked_scatter(is_frame[..., None], frame_embeds.to(embeds.dtype))
         position_ids = None
         if attention_mask is not None:
             position_ids = (attention_mask.cumsum(-1) - 1).clamp_(min=0)
