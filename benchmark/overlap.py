@@ -22,8 +22,8 @@ import torch
 from geometries import GEOMETRIES, build
 from machine import describe_machine, synchronize
 
+from videollm_ros.assistant.encoder import FrameEncoder
 from videollm_ros.live import LiveModel, StreamSession
-from videollm_ros.live.pipeline import FrameEncoder
 
 ENCODER_HZ = 10.0
 WARM_UP = 20  # frame steps

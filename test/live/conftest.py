@@ -2,18 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The models of these tests: the golden checkpoint, and random ones of any geometry that are ready in milliseconds."""
 
-import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before huggingface_hub reads it: no test needs the network
-
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedModel, SiglipVisionConfig
 from transformers import SiglipVisionModel as SiglipTower
@@ -22,42 +17,10 @@ from videollm_ros.live import LiveConfig, LiveModel
 from videollm_ros.live.model import make_connector
 from videollm_ros.live.vision import VisionEncoder
 
-torch.set_num_threads(1)  # the models are tiny: threads would wait for each other
-
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
 SMALL = LiveConfig(frame_resolution=32, frame_token_pooled=(1, 2), system_prompt="Watch.")
 """A frame of three tokens and an interval."""
-
-
-@pytest.fixture(scope="session")
-def goldens_folder() -> Path:
-    """adapter/ base/ vision/ expected.json tensors.safetensors"""
-    return GOLDENS
-
-
-@pytest.fixture(scope="session")
-def goldens() -> dict:
-    """What the published implementation gives."""
-    return json.loads((GOLDENS / "expected.json").read_text())
-
-
-@pytest.fixture(scope="session")
-def golden_tensors() -> dict[str, torch.Tensor]:
-    return load_file(GOLDENS / "tensors.safetensors")
-
-
-@pytest.fixture(scope="session")
-def golden_frames(golden_tensors) -> torch.Tensor:
-    """uint8 [24, 3, 96, 96]"""
-    return golden_tensors["frames"]
-
-
-@pytest.fixture(scope="session")
-def golden_model() -> LiveModel:
-    return LiveModel.from_pretrained(
-        GOLDENS / "adapter", llm=GOLDENS / "base", vision=GOLDENS / "vision", device="cpu", dtype="float32"
-    )
 
 
 @pytest.fixture

@@ -37,10 +37,10 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from videollm_ros.action import Converse
+from videollm_ros.assistant.queries import MAX_OUTSTANDING
 from videollm_ros.live import StreamSession
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.node.messages import seconds
-from videollm_ros.node.queries import MAX_OUTSTANDING
 from videollm_ros.srv import Ask
 
 FPS = 5.0

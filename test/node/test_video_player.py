@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from videollm_ros.node.footage import FootageError, open_footage
+from videollm_ros.media.footage import FootageError, open_footage
 
 RATE = 10  # Hz
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200)]
@@ -111,7 +111,7 @@ def stamps(messages):
 def test_the_player_publishes_true_stamps_that_go_on_when_it_loops(watch, video, transport):
     from sensor_msgs.msg import CompressedImage, Image
 
-    from videollm_ros.node.images import to_rgb
+    from videollm_ros.media.images import to_rgb
 
     images = watch(Image if transport == "raw" else CompressedImage, "image", 100)
     player = play(

@@ -5,7 +5,7 @@
 from videollm_ros.data.collation import Collator, Sample
 from videollm_ros.data.dialogues import Dialogue, DialogueError, read_dialogues
 from videollm_ros.data.features import FeatureFolder, write_features
-from videollm_ros.data.frames import sample_frames
+from videollm_ros.media.video import sample_frames
 
 __all__ = [
     "Collator",

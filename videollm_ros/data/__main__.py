@@ -13,10 +13,10 @@ import torch
 from tqdm import tqdm
 
 from videollm_ros.data.features import FeatureFolder, write_features
-from videollm_ros.data.frames import sample_frames
 from videollm_ros.live import CheckpointError, LiveConfig
 from videollm_ros.live.checkpoint import load_vision_tower
 from videollm_ros.live.vision import VisionEncoder
+from videollm_ros.media.video import sample_frames
 
 _DEFAULTS = LiveConfig()
 

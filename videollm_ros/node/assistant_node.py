@@ -30,24 +30,23 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
+from videollm_ros.assistant.queries import MAX_OUTSTANDING, Query, QueryDesk, QueryError
+from videollm_ros.assistant.scheduler import Frame, Inbox
+from videollm_ros.assistant.speech import Speech
+from videollm_ros.assistant.speech_policy import Manners
+from videollm_ros.assistant.worker import Inference
 from videollm_ros.live import CheckpointError, ContextLimits, FrameDecision, LiveModel, StreamSession
+from videollm_ros.media.images import colour_converter, to_rgb
+from videollm_ros.media.sampling import Sample, StampSampler
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
-
-from .camera import Camera
-from .diagnostics import CameraDiagnostics, LastError, diagnostic_array, model_status, speech_status
-from .images import colour_converter, to_rgb
-from .inbox import Frame, Inbox
-from .inference import Inference
-from .live_parameters import LiveParameters
-from .manners import Manners
-from .messages import probability_message, seconds, utterance_message
-from .parameters import Parameters
-from .queries import MAX_OUTSTANDING, Query, QueryDesk, QueryError
-from .query_interfaces import QueryInterfaces
-from .sampling import Sample, StampSampler
-from .speech import Speech
-from .spinning import spin_until_signalled
-from .transitions import always_answer, reports_failure
+from videollm_ros.node.camera import Camera
+from videollm_ros.node.diagnostics import CameraDiagnostics, LastError, diagnostic_array, model_status, speech_status
+from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.messages import probability_message, seconds, utterance_message
+from videollm_ros.node.parameters import Parameters
+from videollm_ros.node.query_interfaces import QueryInterfaces
+from videollm_ros.node.spinning import spin_until_signalled
+from videollm_ros.node.transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
 SWITCH_INTERVAL = 0.0005  # seconds a thread may keep the interpreter from others; 0.005 loses images of a 30 Hz camera

@@ -27,9 +27,8 @@ from rclpy.node import Node
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
+from videollm_ros.node.messages import seconds
 from videollm_ros.srv import Ask
-
-from .messages import seconds
 
 START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
 STRANGE_FOOTAGE = (

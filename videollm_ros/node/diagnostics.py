@@ -15,11 +15,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import ReliabilityPolicy
 from rclpy.time import Time
 
-from .camera import Camera
-from .inbox import Inbox
-from .inference import Inference
-from .manners import Manners
-from .queries import QueryDesk
+from videollm_ros.assistant.queries import QueryDesk
+from videollm_ros.assistant.scheduler import Inbox
+from videollm_ros.assistant.speech_policy import Manners
+from videollm_ros.assistant.worker import Inference
+from videollm_ros.node.camera import Camera
 
 ERROR_SECONDS = 10.0  # an error colours the diagnostics for so long
 LOG_PERIOD = 1.0  # seconds between two lines in the log of the same error

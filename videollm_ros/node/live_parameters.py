@@ -15,7 +15,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from .parameters import Declaration, Parameters, declarations, problem_with, read
+from videollm_ros.node.parameters import Declaration, Parameters, declarations, problem_with, read
 
 
 def descriptor(declaration: Declaration) -> ParameterDescriptor:

@@ -10,9 +10,8 @@ from builtin_interfaces.msg import Time as TimeMessage
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from videollm_ros.assistant.speech import Speech
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
-
-from .speech import Speech
 
 if TYPE_CHECKING:  # a listener needs no torch
     from videollm_ros.live import FrameDecision

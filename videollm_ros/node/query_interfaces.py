@@ -14,11 +14,10 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from std_msgs.msg import String
 
 from videollm_ros.action import Converse
+from videollm_ros.assistant.queries import Query, QueryError
+from videollm_ros.assistant.speech import Speech
+from videollm_ros.node.messages import utterance_message
 from videollm_ros.srv import Ask
-
-from .messages import utterance_message
-from .queries import Query, QueryError
-from .speech import Speech
 
 
 class QueryInterfaces:

@@ -23,10 +23,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Empty, Header
 
 from videollm_ros.msg import SimEvent
+from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.parameters import parameter
 from videollm_ros.sim import Event, Tabletop
-
-from .live_parameters import LiveParameters
-from .parameters import parameter
 
 EARLY = 0.1  # share of a period by which an image may leave early: the timer's period is cut to whole nanoseconds
 

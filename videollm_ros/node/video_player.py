@@ -27,10 +27,10 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty
 
-from .footage import FootageError, MediaFrame, open_footage
-from .live_parameters import LiveParameters
-from .parameters import parameter
-from .spinning import spin_until_signalled
+from videollm_ros.media.footage import FootageError, MediaFrame, open_footage
+from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.parameters import parameter
+from videollm_ros.node.spinning import spin_until_signalled
 
 SETTLED = 0.6  # seconds for which somebody must have listened: a subscriber may yet follow the reliability offered
 

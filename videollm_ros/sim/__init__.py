@@ -5,13 +5,13 @@
 For the demo, tests and training of the demo checkpoint: deterministic by seed, quick, without torch or ROS.
 """
 
-from .dialogue import Reply, dialogue, record, replies
-from .events import quiet_intervals, quiet_minutes, says
-from .questions import Question, answer_is_right
-from .sentences import STYLES, event_text, parse_event
-from .tabletop import MIN_RESOLUTION, Tabletop
-from .vocabulary import sentences, vocabulary
-from .world import Event, Item, State
+from videollm_ros.sim.dialogue import Reply, dialogue, record, replies
+from videollm_ros.sim.events import quiet_intervals, quiet_minutes, says
+from videollm_ros.sim.questions import Question, answer_is_right
+from videollm_ros.sim.sentences import STYLES, event_text, parse_event
+from videollm_ros.sim.tabletop import MIN_RESOLUTION, Tabletop
+from videollm_ros.sim.vocabulary import sentences, vocabulary
+from videollm_ros.sim.world import Event, Item, State
 
 __all__ = [
     "MIN_RESOLUTION",

@@ -5,7 +5,7 @@
 import argparse
 from pathlib import Path
 
-from .tabletop import Tabletop
+from videollm_ros.sim.tabletop import Tabletop
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -21,13 +21,13 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("nothing to do: give --out or --sheet.")
     try:
         if options.out:
-            from .video import write_annotations, write_video  # PyAV is needed for a video alone
+            from videollm_ros.sim.video import write_annotations, write_video  # PyAV is needed for a video alone
 
             tabletop = Tabletop(options.seed, options.seconds, options.resolution)
             write_video(tabletop, options.out, options.fps)
             write_annotations(tabletop, options.out.with_suffix(".json"))
         if options.sheet:
-            from .sheet import write_sheet
+            from videollm_ros.sim.sheet import write_sheet
 
             write_sheet(options.sheet, list(range(options.seed, options.seed + 4)), options.seconds)
     except (OSError, ValueError) as error:

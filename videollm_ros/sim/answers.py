@@ -8,8 +8,8 @@ was for full sentences.
 
 import re
 
-from .sentences import event_text, items_in, parse_event
-from .world import COLOURS, Event, Item
+from videollm_ros.sim.sentences import event_text, items_in, parse_event
+from videollm_ros.sim.world import COLOURS, Event, Item
 
 NUMBERS = ("no", "one", "two", "three")
 _NUMBER_WORDS = {"zero": 0, "none": 0, "no": 0, "nothing": 0, "one": 1, "two": 2, "three": 3, "four": 4}

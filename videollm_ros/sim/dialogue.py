@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .questions import Question
-from .sentences import DEFAULT_STYLE, event_text
-from .tabletop import Tabletop
-from .world import Event
+from videollm_ros.sim.questions import Question
+from videollm_ros.sim.sentences import DEFAULT_STYLE, event_text
+from videollm_ros.sim.tabletop import Tabletop
+from videollm_ros.sim.world import Event
 
 
 @dataclass(frozen=True)

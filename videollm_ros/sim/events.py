@@ -4,8 +4,8 @@
 
 from collections.abc import Sequence
 
-from .sentences import parse_event
-from .world import Event
+from videollm_ros.sim.sentences import parse_event
+from videollm_ros.sim.world import Event
 
 
 def says(text: str, event: Event) -> bool:

@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from .draw import Pen, Sprite
+from videollm_ros.sim.draw import Pen, Sprite
 
 HEIGHTS = {"cup": 0.22, "cube": 0.25, "ball": 0.25, "bottle": 0.36, "cone": 0.29}  # in frame units
 WIDTHS = {"cup": 1.35, "cube": 1.0, "ball": 1.0, "bottle": 0.42, "cone": 1.0}  # over the height

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from videollm_ros.sim.script import Script
+from videollm_ros.sim.sentences import REQUESTS
+from videollm_ros.sim.world import COLOURS, SHAPES, Event, Item, State
+
 from . import answers
-from .script import Script
-from .sentences import REQUESTS
-from .world import COLOURS, SHAPES, Event, Item, State
 
 CLEARANCE = 1.0  # seconds between a question and anything that happens
 NO_REQUEST, LATE_REQUEST = (

@@ -7,11 +7,11 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from .draw import Sprite
-from .items import WIDTHS, item_sprite
-from .scenery import OPEN_WIDTH, background, gripper_sprite, shadow_sprite
-from .script import TABLE_Y, Actor, Script
-from .world import COLOURS
+from videollm_ros.sim.draw import Sprite
+from videollm_ros.sim.items import WIDTHS, item_sprite
+from videollm_ros.sim.scenery import OPEN_WIDTH, background, gripper_sprite, shadow_sprite
+from videollm_ros.sim.script import TABLE_Y, Actor, Script
+from videollm_ros.sim.world import COLOURS
 
 NOISE_PICTURES = 32
 NOISE_SIGMA = 24.0  # of the stored noise, grey levels

@@ -5,7 +5,7 @@
 import cv2
 import numpy as np
 
-from .draw import Pen, Sprite
+from videollm_ros.sim.draw import Pen, Sprite
 
 OPEN_WIDTH = 0.34  # inner width of the open gripper, in frame units
 TIP = 0.35  # height at which the fingers end, over that of the item they hold

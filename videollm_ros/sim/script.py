@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .items import HEIGHTS
-from .motion import Point, Track
-from .scenery import TIP
-from .sentences import event_text
-from .world import COLOURS, KINDS, MAX_ITEMS, PLACES, SHAPES, Event, Item, State
+from videollm_ros.sim.items import HEIGHTS
+from videollm_ros.sim.motion import Point, Track
+from videollm_ros.sim.scenery import TIP
+from videollm_ros.sim.sentences import event_text
+from videollm_ros.sim.world import COLOURS, KINDS, MAX_ITEMS, PLACES, SHAPES, Event, Item, State
 
 TABLE_Y = 0.91  # y of the foot of a standing item
 HELD_Y = 0.42  # y of the foot of a held item

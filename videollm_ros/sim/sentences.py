@@ -8,7 +8,7 @@ event and yet each can be foreseen from what stands in the context.
 
 import re
 
-from .world import COLOURS, KINDS, SHAPES, Item
+from videollm_ros.sim.world import COLOURS, KINDS, SHAPES, Item
 
 DEFAULT_STYLE = "plain"  # also when nobody asked for anything
 REQUESTS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .dialogue import Reply, replies
-from .tabletop import Tabletop
+from videollm_ros.sim.dialogue import Reply, replies
+from videollm_ros.sim.tabletop import Tabletop
 
 FPS = 2.0
 TILE, CAPTION, MARGIN = 192, 78, 6  # pixels

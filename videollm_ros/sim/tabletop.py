@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
-from .questions import Question, quiet_seconds, write_question, write_questions
-from .render import Camera
-from .script import write_script
-from .world import Event, State
+from videollm_ros.sim.questions import Question, quiet_seconds, write_question, write_questions
+from videollm_ros.sim.render import Camera
+from videollm_ros.sim.script import write_script
+from videollm_ros.sim.world import Event, State
 
 MIN_RESOLUTION = 32
 """Pixels; below, items are unrecognisable."""

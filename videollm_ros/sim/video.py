@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from .tabletop import Tabletop
+from videollm_ros.sim.tabletop import Tabletop
 
 
 def write_video(tabletop: Tabletop, path: Path, fps: float) -> None:

@@ -5,9 +5,10 @@
 import re
 from itertools import permutations
 
+from videollm_ros.sim.sentences import REQUESTS, STYLES, event_text
+from videollm_ros.sim.world import COLOURS, KINDS, SHAPES, Item
+
 from . import answers
-from .sentences import REQUESTS, STYLES, event_text
-from .world import COLOURS, KINDS, SHAPES, Item
 
 
 def sentences() -> list[str]:

@@ -18,9 +18,9 @@ from videollm_ros.data.baselines import interleaved_labels, per_frame_dialogue
 from videollm_ros.data.collation import Sample
 from videollm_ros.data.dialogues import Dialogue, DialogueError, read_dialogues
 from videollm_ros.data.features import FeatureFolder
-from videollm_ros.data.frames import sample_frames
 from videollm_ros.live import LiveModel
 from videollm_ros.live.vision import letterbox
+from videollm_ros.media.video import sample_frames
 from videollm_ros.training.config import DataConfig
 
 _VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")

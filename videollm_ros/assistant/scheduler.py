@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from videollm_ros.live.pipeline import MAX_BATCH, EncodedFrame
-
-from .queries import Query
-from .sampling import Sample, StampSampler
+from videollm_ros.assistant.encoder import MAX_BATCH, EncodedFrame
+from videollm_ros.assistant.queries import Query
+from videollm_ros.media.sampling import Sample, StampSampler
 
 MAX_FRAMES_PER_TURN = 32  # that waited are handed over together; the rest have the next turn
 

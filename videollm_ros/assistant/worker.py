@@ -18,16 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from videollm_ros.assistant.encoder import MAX_BATCH, FrameEncoder, stack_embeds
+from videollm_ros.assistant.latency import Lap, LatencyMeter
+from videollm_ros.assistant.queries import Query
+from videollm_ros.assistant.scheduler import Frame, Inbox, Work
+from videollm_ros.assistant.speech_policy import Manners
+from videollm_ros.assistant.utterances import Outputs, Reply, Speaker
 from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
-from videollm_ros.live.pipeline import MAX_BATCH, FrameEncoder, stack_embeds
-
-from .images import ImageError
-from .inbox import Frame, Inbox, Work
-from .latency import Lap, LatencyMeter
-from .manners import Manners
-from .parameters import SpeechParameters, StreamParameters
-from .queries import Query
-from .speaker import Outputs, Reply, Speaker
+from videollm_ros.media.images import ImageError
+from videollm_ros.node.parameters import SpeechParameters, StreamParameters
 
 Event = FrameDecision | PartialReply | Utterance
 

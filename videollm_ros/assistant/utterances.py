@@ -7,12 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from videollm_ros.assistant.queries import Query
+from videollm_ros.assistant.scheduler import Frame
+from videollm_ros.assistant.speech import Speech
+from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.live import FrameDecision, PartialReply, Utterance
-
-from .inbox import Frame
-from .manners import Manners
-from .queries import Query
-from .speech import Speech
 
 
 class Outputs(Protocol):

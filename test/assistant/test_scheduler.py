@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from videollm_ros.live.pipeline import EncodedFrame
-from videollm_ros.node.inbox import Inbox
-from videollm_ros.node.queries import QueryDesk
-from videollm_ros.node.sampling import StampSampler
+from videollm_ros.assistant.encoder import EncodedFrame
+from videollm_ros.assistant.queries import QueryDesk
+from videollm_ros.assistant.scheduler import Inbox
+from videollm_ros.media.sampling import StampSampler
 
 
 class SlowEncoder:

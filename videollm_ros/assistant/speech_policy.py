@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .parameters import SpeechParameters
+from videollm_ros.node.parameters import SpeechParameters
 
 
 class Manners:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from videollm_ros.node.images import ImageError, to_rgb
+from videollm_ros.media.images import ImageError, to_rgb
 
 H, W = 48, 64
 
@@ -162,7 +162,7 @@ def test_compressed_bytes_that_do_not_decode_are_refused(data):
 READ_PNG = """
 import sys
 from types import SimpleNamespace
-from videollm_ros.node.images import ImageError, to_rgb
+from videollm_ros.media.images import ImageError, to_rgb
 try:
     to_rgb(SimpleNamespace(format="png", data=sys.stdin.buffer.read()))
 except ImageError as error:

@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from videollm_ros.assistant.queries import MAX_OUTSTANDING, QueryDesk, QueryError
+from videollm_ros.assistant.scheduler import Inbox
+from videollm_ros.assistant.speech_policy import Manners
+from videollm_ros.assistant.worker import Inference
 from videollm_ros.live import StreamSession
-from videollm_ros.node.images import ImageError
-from videollm_ros.node.inbox import Inbox
-from videollm_ros.node.inference import Inference
-from videollm_ros.node.manners import Manners
+from videollm_ros.media.images import ImageError
+from videollm_ros.media.sampling import StampSampler
 from videollm_ros.node.parameters import SpeechParameters, StreamParameters
-from videollm_ros.node.queries import MAX_OUTSTANDING, QueryDesk, QueryError
-from videollm_ros.node.sampling import StampSampler
 
 FPS = 5.0
 TIMEOUT = 120.0  # seconds; nothing here takes one, but on a machine that does much else

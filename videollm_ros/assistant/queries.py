@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from .speech import Speech
+from videollm_ros.assistant.speech import Speech
 
 MAX_OUTSTANDING = 8  # queries accepted and not yet answered; each may hold one executor thread
 MAX_CHARACTERS = 2000  # of one query

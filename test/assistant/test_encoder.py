@@ -7,8 +7,8 @@ import threading
 import pytest
 import torch
 
+from videollm_ros.assistant.encoder import FrameEncoder, stack_embeds
 from videollm_ros.live import StreamSession, Utterance
-from videollm_ros.live.pipeline import FrameEncoder, stack_embeds
 
 
 class Deliveries:

@@ -5,8 +5,8 @@
 import numpy as np
 import pytest
 
-from videollm_ros.node.inbox import Frame, FrameQueue
-from videollm_ros.node.sampling import Sample, StampSampler
+from videollm_ros.assistant.scheduler import Frame, FrameQueue
+from videollm_ros.media.sampling import Sample, StampSampler
 
 
 def camera(rate, seconds, *, jitter=0.0, drift=0.0, seed=0):
