@@ -182,7 +182,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
             model,
             threshold=parameters.stream.threshold,
             max_new_tokens=parameters.stream.max_new_tokens,
-            context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens),
+            context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens or None),
             frame_gate=parameters.stream.frame_gate or None,
         )
         fps = parameters.stream.fps or model.config.frame_fps

@@ -20,7 +20,7 @@ from videollm_ros.node.parameters import Declaration, Parameters, declarations, 
 
 def descriptor(declaration: Declaration) -> ParameterDescriptor:
     """What `ros2 param describe` and rqt show of a parameter; rclpy enforces range and read_only from it."""
-    described = ParameterDescriptor(description=declaration.description, read_only=not declaration.live)
+    described = ParameterDescriptor(description=declaration.description, read_only=not declaration.dynamic)
     if declaration.choices:
         described.additional_constraints = f"one of {', '.join(declaration.choices)}"
     if declaration.bounds and declaration.type is int:
