@@ -9,6 +9,7 @@ answers, each on a thread of its own.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import sys
@@ -36,7 +37,7 @@ from videollm_ros.assistant.speech import Speech
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.worker import Inference
 from videollm_ros.live import CheckpointError, ContextLimits, FrameDecision, LiveModel, StreamSession
-from videollm_ros.media.images import colour_converter, to_rgb
+from videollm_ros.media.images import to_rgb
 from videollm_ros.media.sampling import Sample, StampSampler
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.node.camera import Camera
@@ -167,7 +168,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.get_logger().info(f"Loading {wanted.checkpoint} ...")
         if wanted.cpu_threads:
             torch.set_num_threads(wanted.cpu_threads)  # of the threads that are started after this
-        colour_converter()  # now, and not at the first image
         started = time.monotonic()
         model = LiveModel.from_pretrained(
             wanted.checkpoint,
@@ -188,7 +188,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         fps = parameters.stream.fps or model.config.frame_fps
         self._inbox = Inbox(StampSampler(fps, parameters.stream.max_gap), parameters.stream.backlog)
         self._manners = Manners(parameters.speech)
-        self._inference = Inference(session, self._inbox, self._manners, self, to_rgb)
+        convert = functools.partial(to_rgb, formats=parameters.image.formats)
+        self._inference = Inference(session, self._inbox, self._manners, self, convert)
         gc.collect()
         gc.freeze()  # or a full collection would stop every thread for some 0.1 s, again and again
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
