@@ -433,8 +433,8 @@ def test_parameters_change_live_within_their_range_and_no_others(golden, scenes)
         ("stream.threshold", 1.5, "out of range"),
         ("stream.threshold", float("nan"), ""),
         ("stream.threshold", "high", "type"),
-        ("model.checkpoint", "elsewhere", "read-only"),
-        ("stream.fps", 1.0, "read-only"),
+        ("model.checkpoint", "elsewhere", "Deactivate and clean up first"),
+        ("stream.fps", 1.0, "Deactivate and clean up first"),
         ("stream.max_new_tokens", 2048, "is at most"),  # the context has 2048 tokens in all
     ]:
         result = golden.set(name, value)
