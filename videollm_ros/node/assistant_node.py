@@ -32,6 +32,7 @@ from videollm_ros.assistant.scheduler import Frame, Inbox
 from videollm_ros.assistant.speech import Speech
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.worker import Inference
+from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, is_demo_checkpoint
 from videollm_ros.live import CheckpointError, ContextLimits, FrameDecision, LiveModel, StreamSession
 from videollm_ros.media.images import to_rgb
 from videollm_ros.media.sampling import Sample, StampSampler
@@ -73,7 +74,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._inbox: Inbox | None = None
         self._manners: Manners | None = None
         parameters = self.parameters
-        self._camera = ImageSubscriber(self, self._image_received)
+        self._camera = ImageSubscriber(self, self._image_received, self._images_come)
         self._camera_diagnostics = CameraDiagnostics()
 
         self._utterances = self._lifecycle_publisher(AssistantUtterance, "~/utterance")
@@ -229,6 +230,11 @@ class AssistantNode(LifecycleNodeMixin, Node):
             stamp = seconds(message.header.stamp)
         if inbox.offer(message, stamp, time.monotonic()) is Sample.NEW_STREAM:
             self.get_logger().debug(f"A stream begins at {stamp:.3f} s.")
+
+    def _images_come(self, publisher: str) -> None:
+        is_table = not publisher or publisher.endswith("/simulated_camera")
+        if not is_table and is_demo_checkpoint(self.parameters.model.checkpoint):
+            self.get_logger().warning(KNOWS_THE_TABLE)
 
     def ask(self, text: str, query_id: str, on_partial=None) -> Query:
         """Put a query into the queue.
