@@ -25,8 +25,8 @@ def demo_checkpoint() -> Path:
 
 
 def is_demo_checkpoint(checkpoint: str) -> bool:
-    """Return whether a hub id or folder is the checkpoint that ships with the package."""
+    """Return whether a hub id or folder is the checkpoint that ships with the package, or a folder of links to it."""
     try:
-        return Path(checkpoint).resolve() == demo_checkpoint().resolve()
+        return (Path(checkpoint) / "live_config.json").resolve() == (demo_checkpoint() / "live_config.json").resolve()
     except FileNotFoundError:
         return False

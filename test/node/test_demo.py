@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from videollm_ros.demo_checkpoint import is_demo_checkpoint
 from videollm_ros.sim import Tabletop
 
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
@@ -49,6 +50,12 @@ def test_the_demo_fails_with_a_sentence_when_its_footage_cannot_be_played():
     ended = demo("--seconds", "3", "--video", "/nowhere/kitchen.mp4")
     assert ended.returncode == 1
     assert "There is no '/nowhere/kitchen.mp4'" in ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_the_demo_checkpoint_is_known_also_by_links(tmp_path):
+    (tmp_path / "live_config.json").symlink_to(CHECKPOINT / "live_config.json")
+    assert is_demo_checkpoint(str(CHECKPOINT)) and is_demo_checkpoint(str(tmp_path))
+    assert not is_demo_checkpoint(str(tmp_path / "elsewhere")) and not is_demo_checkpoint("chenjoya/videollm-online")
 
 
 @pytest.mark.parametrize(
