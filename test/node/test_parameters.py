@@ -63,7 +63,7 @@ def test_the_defaults_read_back_as_the_dataclasses():
         ("stream.threshold", float("nan"), "lies between"),
         ("stream.max_new_tokens", 0, "lies between 1 and 2048"),
         ("stream.max_new_tokens", 2.0, "has the type integer, and was given 2.0"),
-        ("stream.fps", 2, "has the type double, and was given 2. Write 2.0."),
+        ("stream.fps", 2, "has the type double, and was given 2."),
         ("speech.muted", 1, "has the type bool, and was given 1"),
         ("image_transport", "theora", "is one of raw, compressed, and was given 'theora'"),
     ],

@@ -9,42 +9,38 @@ drops the stream and gives the memory back. Callbacks only hand over to the stre
 
 from __future__ import annotations
 
+import functools
 import logging
-import os
 import sys
 import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
 from videollm_ros.assistant.queries import MAX_OUTSTANDING, PendingQuery, QueryError
 from videollm_ros.assistant.stream import AssistantStream
-from videollm_ros.assistant.updates import UtteranceUpdate
+from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, is_demo_checkpoint
 from videollm_ros.live import CheckpointError
-from videollm_ros.media.images import colour_converter, to_rgb
-from videollm_ros.msg import AssistantUtterance
-from videollm_ros.node.camera import Camera
+from videollm_ros.media.images import to_rgb
+from videollm_ros.node.autostart import NOT_LOADED, Autostart
 from videollm_ros.node.diagnostics import CameraDiagnostics, diagnostic_array, model_status, speech_status
 from videollm_ros.node.error_log import ErrorLog
-from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.image_subscriber import ImageSubscriber
 from videollm_ros.node.messages import seconds
 from videollm_ros.node.model_memory import describe_device, give_memory_back, keep_out_of_collections, load_model
+from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.outputs import LogToRos, TopicOutputs
 from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.query_interfaces import Partial, QueryInterfaces
-from videollm_ros.node.spinning import spin_until_signalled
+from videollm_ros.node.run_node import run_node
 from videollm_ros.node.transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
@@ -70,13 +66,14 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """Exit code of the process then."""
         self.stream: AssistantStream | None = None
         """From configure to cleanup."""
-        self.errors = ErrorLog(self.get_logger(), self._end)
-        self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed, self._problem_now)
-        parameters = self.parameters
-        self._camera = Camera(self, parameters.image_transport, parameters.image.qos, self._image_received)
+        self.errors = ErrorLog(self.get_logger(), self._end_fatally)
+        self._node_parameters = NodeParameters(
+            self, Parameters, self._parameters_changed, self._problem_now, self._locked
+        )
+        self._camera = ImageSubscriber(self, self._image_received, self._images_come)
         self._camera_diagnostics = CameraDiagnostics()
         self._outputs = TopicOutputs(self)
-        self._queries = QueryInterfaces(self, self)
+        self._queries = QueryInterfaces(self, self, self._outputs.message, self.errors.query_refused)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
@@ -84,13 +81,18 @@ class AssistantNode(LifecycleNodeMixin, Node):
         logging.getLogger("videollm_ros").addHandler(self._log_handler)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
-        if parameters.autostart:
-            self._autostart_timer = self.create_timer(0.0, self._autostart, self._transitions, steady)
+        if self.parameters.autostart:
+            Autostart(
+                self,
+                self._transitions,
+                retries=lambda: self.parameters.model.load_retries,
+                give_up=lambda: self.end(NOT_LOADED),
+            )
 
     @property
     def parameters(self) -> Parameters:
         """The parameters as they are now."""
-        return self._live_parameters.current
+        return self._node_parameters.current
 
     @property
     def state(self) -> str:
@@ -120,9 +122,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to publish, and subscribe to the camera."""
         result = super().on_activate(state)
-        self._camera.open()
-        if trouble := self._camera.trouble():
-            self.get_logger().warning(trouble)
+        self._camera.open(self.parameters.image_transport, self.parameters.image.qos)
         return result
 
     @reports_failure
@@ -158,18 +158,22 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._free()
         logging.getLogger("videollm_ros").removeHandler(self._log_handler)
 
-    def _autostart(self) -> None:
-        self.destroy_timer(self._autostart_timer)
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+    def end(self, exit_code: int) -> None:
+        """End the process in good order."""
+        self.exit_code = exit_code
+        self.ending.set()
+
+    def _locked(self) -> str:
+        """Return why only dynamic parameters may change now."""
+        return "" if self.state == "unconfigured" else "Deactivate and clean up first."
 
     def _load(self) -> None:
         parameters, started = self.parameters, time.monotonic()
         self.get_logger().info(f"Loading {parameters.model.checkpoint} ...")
         model = load_model(parameters.model)
-        colour_converter()  # now, and not at the first image
+        load_image = functools.partial(to_rgb, formats=parameters.image.formats)
         listeners = (self._outputs, self.errors)
-        self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=to_rgb)
+        self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
         keep_out_of_collections()
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
         took = time.monotonic() - started
@@ -193,11 +197,10 @@ class AssistantNode(LifecycleNodeMixin, Node):
             return False
         return True
 
-    def _end(self) -> None:
+    def _end_fatally(self) -> None:
         """End the process, because the stream cannot go on."""
-        self.exit_code = EXIT_FATAL
         self._publish_diagnostics()
-        self.ending.set()
+        self.end(EXIT_FATAL)
 
     # Images and queries in.
 
@@ -209,6 +212,11 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self.get_logger().warning("The images have no stamp: the time of their arrival is used.", once=True)
             header.stamp = self.get_clock().now().to_msg()
         stream.offer(message, seconds(header.stamp), header)
+
+    def _images_come(self, publisher: str) -> None:
+        is_table = not publisher or publisher.endswith("/simulated_camera")
+        if not is_table and is_demo_checkpoint(self.parameters.model.checkpoint):
+            self.get_logger().warning(KNOWS_THE_TABLE)
 
     def ask(self, text: str, query_id: str, on_partial: Partial | None = None) -> PendingQuery:
         """Put a query into the queue.
@@ -228,14 +236,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
             stream.cancel(query, reason)
         else:
             query.fail(reason)
-
-    def message(self, update: UtteranceUpdate) -> AssistantUtterance:
-        """Return the one message of an update."""
-        return self._outputs.message(update)
-
-    def query_refused(self, sentence: str) -> None:
-        """Take note that nobody is told by a response why a query has no answer."""
-        self.errors.query_refused(sentence)
 
     @property
     def ask_timeout(self) -> float:
@@ -287,20 +287,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = AssistantNode()
-    except (ParameterException, ValueError) as error:
-        print(f"assistant: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
-    executor.add_node(node)
-    spin_until_signalled(executor, node.close, node.ending)
-    if node.is_loading:
-        os._exit(0)  # nothing else ends a thread that loads a model, which may take minutes
-    rclpy.try_shutdown()  # and no more: threads of the executor may still hold what destroying it would take away
-    return node.exit_code
+    return run_node("assistant", AssistantNode, args, EXECUTOR_THREADS)
 
 
 if __name__ == "__main__":

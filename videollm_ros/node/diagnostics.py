@@ -14,11 +14,8 @@ from rclpy.qos import ReliabilityPolicy
 from rclpy.time import Time
 
 from videollm_ros.assistant.snapshot import StreamSnapshot
-from videollm_ros.node.camera import Camera
 from videollm_ros.node.error_log import LastError
-
-SILENT_INTERVALS = 3.0
-"""A camera is silent if no image comes for so many of its own intervals, and for a second."""
+from videollm_ros.node.image_subscriber import ImageSubscriber
 
 
 class Rate:
@@ -43,15 +40,13 @@ class CameraDiagnostics:
         """Begin without images."""
         self._in, self._used, self._dropped = Rate(), Rate(), Rate()
 
-    def status(self, camera: Camera, stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
+    def status(self, camera: ImageSubscriber, stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
         """Return the status of the camera. Rates are since the last call."""
         incoming, used = self._in(camera.received), self._used(stream.frames_used)
         dropping = self._dropped(stream.frames_dropped)
         level, message = DiagnosticStatus.OK, f"{incoming:.1f} Hz in, {used:.1f} Hz used"
-        if incoming == 0.0 and (trouble := camera.trouble()):
+        if trouble := camera.diagnose():
             level, message = DiagnosticStatus.WARN, trouble
-        elif is_silent(stream):
-            level, message = DiagnosticStatus.WARN, f"No image came on {camera.topic} in the last second."
         elif stream.is_stalled:
             level, message = DiagnosticStatus.WARN, "The stamps of the images stand still: no frame is read."
         elif error.is_current:
@@ -61,6 +56,7 @@ class CameraDiagnostics:
         reliability = camera.reliability or ReliabilityPolicy.UNKNOWN
         values = {
             "topic": camera.topic,
+            "publisher": camera.publisher,
             "reliability": reliability.name.lower(),
             "images in (Hz)": f"{incoming:.2f}",
             "frames used (Hz)": f"{used:.2f}",
@@ -72,16 +68,10 @@ class CameraDiagnostics:
             "frames waiting": stream.frames_waiting,
             "lag behind the newest image (s)": f"{stream.lag:.2f}",
             "images refused": stream.images_refused,
+            "images of other publishers": camera.ignored,
             "last error": error.sentence,
         }
         return _status("camera", level, message, values)
-
-
-def is_silent(stream: StreamSnapshot) -> bool:
-    """Return whether images should have come and did not, judged by the camera's own interval."""
-    if stream.since_image is None:
-        return True
-    return stream.since_image > max(1.0, SILENT_INTERVALS * (stream.image_interval or 0.0))
 
 
 def model_status(state: str, checkpoint: str, error: LastError, stream: StreamSnapshot | None) -> DiagnosticStatus:

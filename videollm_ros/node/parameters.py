@@ -76,6 +76,11 @@ class ImageParameters:
         "Reliability of the image subscription; auto: what the publisher offers.",
         choices=("auto", "reliable", "best_effort"),
     )
+    formats: str = parameter(
+        "jpeg_png",
+        "Formats of a compressed image that are decoded. all adds WebP, TIFF and BMP: more parsers for peers to reach.",
+        choices=("jpeg_png", "all"),
+    )
 
 
 @dataclass(frozen=True)

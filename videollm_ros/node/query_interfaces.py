@@ -41,12 +41,6 @@ class Respondent(Protocol):
     def cancel(self, query: PendingQuery, reason: str) -> None:
         """Take a query back or stop its answer."""
 
-    def message(self, update: UtteranceUpdate) -> AssistantUtterance:
-        """Return the one message of an update."""
-
-    def query_refused(self, sentence: str) -> None:
-        """Take note that nobody is told by a response why a query has no answer."""
-
     @property
     def ask_timeout(self) -> float:
         """Seconds after which ~/ask gives up."""
@@ -59,9 +53,23 @@ class QueryInterfaces:
     queries keeps them from taking all threads.
     """
 
-    def __init__(self, node: Node, respondent: Respondent) -> None:
-        """Make subscription, service and action server on `node`."""
+    def __init__(
+        self,
+        node: Node,
+        respondent: Respondent,
+        make_message: Callable[[UtteranceUpdate], AssistantUtterance],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        """Make subscription, service and action server on `node`.
+
+        Args:
+            node: Where they live.
+            respondent: Answers the queries.
+            make_message: Returns the one message of an update.
+            on_refused: Takes the sentence for a query whose asker gets no response: one on the topic.
+        """
         self._respondent, self._logger = respondent, node.get_logger()
+        self._make_message, self._on_refused = make_message, on_refused
         self._asked_by_goal: dict[bytes, PendingQuery] = {}
         waiting = ReentrantCallbackGroup()
         node.create_subscription(String, "~/query", self._heard, REQUESTS)
@@ -82,12 +90,12 @@ class QueryInterfaces:
         try:
             self._admit("~/query", message.data, "").answer.add_done_callback(self._answered)
         except QueryError as error:
-            self._respondent.query_refused(f"A query on ~/query was refused. {error}")
+            self._on_refused(f"A query on ~/query was refused. {error}")
 
     def _answered(self, answer: Future[UtteranceUpdate]) -> None:
         """Say what became of a query on the topic, since nobody waits for a response."""
         if error := answer.exception():
-            self._respondent.query_refused(f"A query on ~/query was not answered. {error}")
+            self._on_refused(f"A query on ~/query was not answered. {error}")
 
     def _ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
         try:
@@ -98,7 +106,7 @@ class QueryInterfaces:
             return response
         response.success, response.message = not query.interrupted, query.interrupted
         response.truncated = update.truncated
-        response.utterance = self._respondent.message(update)
+        response.utterance = self._make_message(update)
         return response
 
     def _wait_for_answer(self, query: PendingQuery) -> UtteranceUpdate:
@@ -114,7 +122,7 @@ class QueryInterfaces:
         result = Converse.Result()
 
         def follow(update: UtteranceUpdate) -> None:
-            goal.publish_feedback(Converse.Feedback(utterance=self._respondent.message(update)))
+            goal.publish_feedback(Converse.Feedback(utterance=self._make_message(update)))
 
         try:
             query = self._admit("~/converse", goal.request.query, goal.request.query_id, follow)
@@ -130,7 +138,7 @@ class QueryInterfaces:
             update = query.answer.result()
             result.success, result.truncated = not query.interrupted, update.truncated
             result.message = "The answer was stopped." if query.interrupted == _CANCELLED else query.interrupted
-            result.utterance = self._respondent.message(update)
+            result.utterance = self._make_message(update)
         except QueryError as error:
             result.message = str(error)
         del self._asked_by_goal[key]
