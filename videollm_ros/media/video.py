@@ -7,6 +7,7 @@ A file is opened as nothing but itself: FFmpeg may use no protocol but `file` an
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import time
@@ -54,24 +55,16 @@ class VideoError(ValueError):
 
 @dataclass(frozen=True)
 class VideoFrame:
-    """Hold one frame of a video."""
+    """Hold one frame of a video, which becomes pixels only when somebody looks at it."""
 
-    rgb: np.ndarray
-    """uint8 [H, W, 3]."""
+    picture: av.VideoFrame | np.ndarray
     time: float
     """Seconds since the video began."""
 
-
-@dataclass(frozen=True)
-class _Picture:
-    """A picture that is converted to RGB only when somebody wants it."""
-
-    picture: av.VideoFrame | np.ndarray
-    time: float  # seconds since the video began
-
-    def frame(self) -> VideoFrame:
-        rgb = self.picture if isinstance(self.picture, np.ndarray) else self.picture.to_ndarray(format="rgb24")
-        return VideoFrame(rgb, self.time)
+    @functools.cached_property
+    def rgb(self) -> np.ndarray:
+        """Return uint8 [H, W, 3]."""
+        return self.picture if isinstance(self.picture, np.ndarray) else self.picture.to_ndarray(format="rgb24")
 
 
 def open_video(source: str | Path, rate: float = 0.0, start: float = 0.0) -> Iterator[VideoFrame]:
@@ -93,13 +86,13 @@ def open_video(source: str | Path, rate: float = 0.0, start: float = 0.0) -> Ite
         raise VideoError(f"A video begins at 0 s, and {start} s was asked for.")
     path = Path(source)
     own_rate = rate if path.is_dir() and rate else 0.0
-    pictures = (picture.frame() for picture in _pictures(source, start, own_rate))
+    pictures = _pictures(source, start, own_rate)
     first = next(pictures, None)  # what cannot be read is said now, not once a graph is running
     if first is None:
         raise VideoError(f"{source} holds no picture that can be read.")
     frames = itertools.chain([first], pictures)
     if rate and not own_rate:
-        return (VideoFrame(frame.rgb, start + index / rate) for index, frame in enumerate(frames))
+        return (VideoFrame(frame.picture, start + index / rate) for index, frame in enumerate(frames))
     return frames
 
 
@@ -119,7 +112,7 @@ def sample_frames(
     """
     if not (fps > 0 and math.isfinite(fps)):
         raise ValueError(f"fps is a rate in Hz above 0: {fps}")
-    num_frames, newest, shown, last = 0, None, None, 0.0
+    num_frames, newest, last = 0, None, 0.0
     for picture in _pictures(str(source), start):
         # Every instant before this picture shows the one before it.
         last = picture.time - start
@@ -127,14 +120,13 @@ def sample_frames(
         while newest is not None and num_frames < due:
             if num_frames == max_frames:
                 return
-            shown = newest.frame().rgb if shown is None else shown
-            yield shown
+            yield newest.rgb
             num_frames += 1
-        newest, shown = picture, None
+        newest = picture
     if newest is None:
         raise VideoError(f"{source} has no picture.")
     if num_frames <= round(last * fps, 6) and num_frames != max_frames:
-        yield newest.frame().rgb
+        yield newest.rgb
 
 
 def video_duration(source: str | Path) -> float:
@@ -162,7 +154,7 @@ def video_duration(source: str | Path) -> float:
     return last - first
 
 
-def _pictures(source: str, start: float, folder_rate: float = 0.0) -> Iterator[_Picture]:
+def _pictures(source: str, start: float, folder_rate: float = 0.0) -> Iterator[VideoFrame]:
     """Read the pictures from the one shown at `start` on."""
     path = Path(source)
     if not source or not path.exists():
@@ -185,7 +177,7 @@ def _container(path: Path) -> av.container.InputContainer:
     return av.open(f"file:{path.resolve()}", options=_OPTIONS)
 
 
-def _file(path: Path, start: float) -> Iterator[_Picture]:
+def _file(path: Path, start: float) -> Iterator[VideoFrame]:
     reached: float | None = None
     try:
         with _container(path) as container:
@@ -202,7 +194,7 @@ def _file(path: Path, start: float) -> Iterator[_Picture]:
                 began = picture.time if began is None else began
                 reached = picture.time - began
                 _check_size(path, picture.width, picture.height)
-                yield _Picture(picture, reached)
+                yield VideoFrame(picture, reached)
     except av.error.FFmpegError as error:
         how_far = "" if reached is None else f" past {reached:.2f} s"
         raise VideoError(f"{path} cannot be read as a video{how_far}: {_reason(error)}.") from error
@@ -225,7 +217,7 @@ def _image_files(path: Path) -> list[Path]:
     return images
 
 
-def _folder(path: Path, rate: float) -> Iterator[_Picture]:
+def _folder(path: Path, rate: float) -> Iterator[VideoFrame]:
     for index, image in enumerate(_image_files(path)):
         try:
             bgr = cv2.imread(str(image), cv2.IMREAD_COLOR)
@@ -234,7 +226,7 @@ def _folder(path: Path, rate: float) -> Iterator[_Picture]:
         if bgr is None:
             raise VideoError(f"{image} cannot be read as an image.")
         _check_size(image, bgr.shape[1], bgr.shape[0])
-        yield _Picture(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), index / rate)
+        yield VideoFrame(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), index / rate)
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -251,7 +243,7 @@ def _webcam(source: str, rate: float) -> Iterator[VideoFrame]:
         capture.set(cv2.CAP_PROP_FPS, rate)
     frames = _captured(capture, device)
     if rate:
-        return (VideoFrame(frame.rgb, index / rate) for index, frame in enumerate(frames))
+        return (VideoFrame(frame.picture, index / rate) for index, frame in enumerate(frames))
     return frames
 
 
