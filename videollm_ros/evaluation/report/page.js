@@ -43,6 +43,7 @@ function element(tag, options = {}, ...children) {
 function icon(outcome) {
   const name = kind(outcome), svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 13 13");
+  svg.setAttribute("class", "icon");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", SVG[SHAPES[name] || "circle"]);
   path.style.fill = `var(--${name})`;
@@ -90,7 +91,7 @@ const sections = {
   tiles(section) {
     const tiles = section.tiles.map((tile) => element("div", { class: "tile" },
       element("div", { class: "label", text: tile.label }), element("div", { class: "value", text: tile.value }),
-      element("div", { class: "small", text: tile.small || "" })));
+      ...(tile.small ? [element("div", { class: "small", text: tile.small })] : [])));
     return card({ ...section, bare: true }, element("div", { class: "tiles" }, ...tiles));
   },
 
@@ -107,7 +108,7 @@ const sections = {
       return element("tr", {}, ...cells);
     });
     const table = element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows));
-    return card(section, element("div", { class: "scroll" + (rows.length > 12 ? " tall" : "") }, table));
+    return card(section, element("div", { class: "scroll" + (rows.length > 30 ? " tall" : "") }, table));
   },
 
   plot(section) {
@@ -225,11 +226,11 @@ function timeline(section) {
   }
   const listed = [...marks].map((mark, index) => ({ ...mark, index })).sort((a, b) => a.time - b.time);
   const rows = listed.map((mark) => {
-    const state = element("td");
+    const state = element("td", { class: "state" }), text = element("td", { class: "text" }, element("div", { text: mark.text }));
+    if (mark.facts) text.append(element("div", { class: "facts", text: mark.facts }));
     state.append(icon(mark.outcome), words(mark.outcome));
     const row = element("tr", { class: "link", tabindex: "0", "data-lane": mark.lane },
-      element("td", { class: "number", text: seconds(mark.time) }), element("td", { text: mark.lane }), state,
-      element("td", { class: "text", text: mark.text }), element("td", { text: mark.facts || "" }));
+      element("td", { class: "number", text: seconds(mark.time) }), element("td", { text: mark.lane }), state, text);
     const go = () => { around(mark.time, Math.min(30, section.seconds)); show(mark.time, mark); pinned = true; };
     row.addEventListener("click", go);
     row.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
@@ -248,13 +249,13 @@ function timeline(section) {
       const x = plot._fullLayout.xaxis, time = x.p2d(event.clientX - plot.getBoundingClientRect().left - x._offset);
       if (time >= 0 && time <= section.seconds && !document.querySelector("#timeline .hoverlayer .hovertext")) show(time);
     });
-    const first = listed[0];
+    const first = listed.find((mark) => mark.lane === "said") || listed[0];
     if (first) show(first.time, first); else if (section.times.length) show(section.times[0]);
     document.body.dataset.ready = "true";
   }));
   const legend = element("ul", { class: "legend" }, ...[...new Set(marks.map((mark) => mark.outcome))].map((outcome) =>
     element("li", {}, icon(outcome), words(outcome))));
-  const head = element("tr", {}, ...["time", "lane", "", "text", ""].map((text, i) => element("th", { text, class: i ? "" : "number" })));
+  const head = element("tr", {}, ...["time", "lane", "", "text"].map((text, i) => element("th", { text, class: i ? "" : "number" })));
   const table = element("table", { id: "marks" }, element("thead", {}, head), element("tbody", {}, ...rows));
   const made = document.createDocumentFragment();
   made.append(card(section, buttons, element("div", { class: "timeline" }, element("div", { class: "plot" }, plot, legend), frame)));
