@@ -68,8 +68,7 @@ function drawn(div, build) {
       hoverlabel: { bgcolor: color("card"), bordercolor: color("line"), font: { color: color("ink") } },
     };
     return Plotly.react(div, traces, { ...base, ...layout }, {
-      scrollZoom: !!layout.dragmode, displaylogo: false, responsive: true,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "hoverClosestCartesian", "hoverCompareCartesian"],
+      scrollZoom: !!layout.dragmode, displayModeBar: false, responsive: true,
     });
   };
   plots.push(draw);

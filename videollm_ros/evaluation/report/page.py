@@ -33,7 +33,7 @@ LABELS = {
     "answer_accuracy": "answers right",
 }
 _TILES = ("event_f1", "event_precision", "event_recall", "mean_time_difference", "false_per_quiet_minute", "pauc")
-_PICTURE_BYTES = 6 * 2**20  # of JPEGs in a page
+_PICTURE_BYTES = 3 * 2**20  # of JPEGs in a page
 _FIELDS = ("settings", "checkpoint", "versions")
 
 
