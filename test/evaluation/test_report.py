@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from videollm_ros.evaluation.annotations import AnnotatedEvent
+from videollm_ros.evaluation.encoder import thumbnail
 from videollm_ros.evaluation.report.page import write_report
 from videollm_ros.evaluation.results import describe_scoring, make_metrics, make_result
 from videollm_ros.evaluation.scores.judged import ScoreSettings
-from videollm_ros.evaluation.transcribe import thumbnail
 from videollm_ros.evaluation.transcript import Decision, Said, Transcript
 
 HOUR = 3600.0

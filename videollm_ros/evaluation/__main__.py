@@ -59,10 +59,13 @@ def main() -> int:
 
 def _on_recordings(given: argparse.Namespace) -> int:
     """Run a command on recordings and return the exit code."""
+    from videollm_ros.evaluation.compare import compare
     from videollm_ros.evaluation.record_commands import evaluate_recordings
+    from videollm_ros.evaluation.sweep import sweep
 
+    run = {"bag": evaluate_recordings, "video": evaluate_recordings, "compare": compare, "sweep": sweep}
     try:
-        evaluate_recordings(given)
+        run[given.command](given)
     except (OSError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)
         return 2

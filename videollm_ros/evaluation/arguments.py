@@ -7,9 +7,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from videollm_ros.evaluation.encoder import WatchSettings
 from videollm_ros.evaluation.scores.judged import ScoreSettings
 from videollm_ros.evaluation.scores.words import ExactMatcher, Matcher, SimulatorMatcher
-from videollm_ros.evaluation.transcribe import WatchSettings
 from videollm_ros.live import DEFAULT_THRESHOLD, ContextLimits, SpeakRule
 
 MATCHERS = ("exact", "simulator", "similarity", "judge")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotationError, read_events, read_queries
 from videollm_ros.evaluation.arguments import score_settings, watch_settings
+from videollm_ros.evaluation.encoder import WatchSettings
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
 from videollm_ros.evaluation.recording import BagRecording, Recording, VideoRecording, find_videos
 from videollm_ros.evaluation.report.page import write_report, write_summary
@@ -28,7 +29,7 @@ from videollm_ros.evaluation.results import (
     write_result,
 )
 from videollm_ros.evaluation.scores.judged import ScoreSettings
-from videollm_ros.evaluation.transcribe import WatchSettings, transcribe
+from videollm_ros.evaluation.transcribe import transcribe
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 

@@ -131,6 +131,12 @@ def _describe(result: Result) -> dict[str, Any]:
             {"time": event.time, "text": event.text} | ({} if event.end is None else {"end": event.end})
             for event in result.events
         ]
+        described["parts"] = {name: list(parts) for name, parts in result.counts.parts.items()}
+    if result.judged is not None:
+        described["judgments"] = [
+            {"time": said.time, "text": said.text, "outcome": judgment.outcome, "event": judgment.event}
+            for said, judgment in zip(result.judged.said, result.judged.judgments, strict=True)
+        ]
     return described
 
 

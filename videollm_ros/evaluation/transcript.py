@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hold what a model did on one recording: a decision per frame and every utterance; write and read both as files.
+"""Hold what a model did on one recording: a decision per frame and every utterance; write both as files.
 
 The files hold no path, no storage and no wall-clock time, so the same recording gives the same bytes.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from videollm_ros.media.bags import NANOSECONDS
 
-SILENT, SPEAKS, ANSWERS, MUTED = "silent", "speaks", "answers", "muted"
+SILENT, SPEAKS, ANSWERS = "silent", "speaks", "answers"
 _COLUMNS = ("stamp", "time", "stream", "speak_probability", "threshold", "decision")
 
 
@@ -103,42 +103,7 @@ def write_transcript(transcript: Transcript, folder: Path) -> None:
             writer.writerow((_stamp_text(each.stamp), each.time, each.stream, probability, threshold, each.decision))
 
 
-def read_transcript(folder: Path, name: str, begin: int, end: int) -> Transcript:
-    """Read a transcript that `write_transcript` wrote.
-
-    Args:
-        folder: where utterances.jsonl and decisions.csv are.
-        name: of the recording. begin: stamp of its first image in nanoseconds. end: of its last one.
-
-    Raises:
-        OSError: a file is missing. ValueError, KeyError: a file was not written by this package.
-    """
-    transcript = Transcript(name, begin, end)
-    for line in (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines():
-        said = json.loads(line)
-        said["stamp"] = _stamp_of(said["stamp"])
-        transcript.utterances.append(Said(**said))
-    with (folder / "decisions.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            transcript.decisions.append(
-                Decision(
-                    _stamp_of(row["stamp"]),
-                    float(row["time"]),
-                    int(row["stream"]),
-                    float(row["speak_probability"]),
-                    float(row["threshold"]),
-                    row["decision"],
-                )
-            )
-    return transcript
-
-
 def _stamp_text(stamp: int) -> str:
     """Write a stamp as seconds with nine decimals, which loses nothing."""
     seconds, nanoseconds = divmod(stamp, NANOSECONDS)
     return f"{seconds}.{nanoseconds:09}"
-
-
-def _stamp_of(text: str) -> int:
-    seconds, nanoseconds = text.split(".")
-    return int(seconds) * NANOSECONDS + int(nanoseconds)

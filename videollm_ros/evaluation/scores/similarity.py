@@ -71,5 +71,6 @@ class SimilarityMatcher(ExactMatcher):
     def _unit(self, texts: Sequence[str]) -> np.ndarray:
         different = list(dict.fromkeys(texts))
         embeds = np.asarray(self._embed(different), float)
-        embeds = embeds / np.maximum(np.linalg.norm(embeds, axis=1, keepdims=True), 1e-12)
-        return embeds[[different.index(text) for text in texts]]
+        unit = np.asarray(embeds / np.maximum(np.linalg.norm(embeds, axis=1, keepdims=True), 1e-12))
+        rows: np.ndarray = unit[[different.index(text) for text in texts]]
+        return rows
