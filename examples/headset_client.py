@@ -15,7 +15,7 @@ import time
 import cv2
 import roslibpy
 
-from videollm_ros.media.video import open_footage
+from videollm_ros.media.video import open_video
 
 RATE = 4.0  # Hz
 
@@ -37,7 +37,7 @@ def main() -> None:
     camera.advertise()
 
     began, due = time.monotonic(), 0.0
-    for frame in open_footage(options.video):
+    for frame in open_video(options.video):
         if frame.time < due:
             continue
         due += 1 / RATE

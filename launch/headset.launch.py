@@ -63,8 +63,8 @@ def around_it(context: LaunchContext) -> list:
     if given["address"] not in LOCAL:
         actions.append(
             LogInfo(
-                msg=f"WARNING: {given['address']}:{given['port']} is open to the network, and rosbridge asks nobody for "
-                "a password. Anyone who reaches it can send images and queries. Use a VPN or a firewall."
+                msg=f"WARNING: {given['address']}:{given['port']} is open to the network and has no password. "
+                "Anyone who reaches it can send images and queries. Use a VPN or a firewall."
             )
         )
     if given["bridge"] == "rosbridge":

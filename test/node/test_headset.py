@@ -1,0 +1,245 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A headset without ROS: JPEG images in, utterances and answers out, over the original rosbridge.
+
+The JSON of docs/headset.md is checked against the messages everywhere. The rest needs rosbridge.
+"""
+
+import base64
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from sensor_msgs.msg import CompressedImage
+
+from videollm_ros.action import Converse
+from videollm_ros.demo_checkpoint import demo_checkpoint
+from videollm_ros.msg import AssistantUtterance
+from videollm_ros.sim import Tabletop
+from videollm_ros.sim.events import says
+from videollm_ros.srv import Ask
+
+ROOT = Path(__file__).parents[2]
+IMAGE = "/camera/image/compressed"
+SEED = 9297  # something appears at 4.9 s and at 8.0 s
+RATE = 4.0  # Hz
+TIMEOUT = 30.0  # seconds
+
+
+def documented() -> list[dict]:
+    """The JSON messages of docs/headset.md."""
+    text = (ROOT / "docs" / "headset.md").read_text(encoding="utf-8")
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+def fill(message, fields: dict) -> None:
+    """Set the fields of a message. An unknown name or a wrong type is an error."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            fill(getattr(message, name), value)
+        else:
+            assert hasattr(message, name), f"{type(message).__name__} has no field {name}"
+            setattr(message, name, base64.b64decode(value) if name == "data" else value)
+
+
+def test_the_documented_json_fits_the_messages():
+    types = {
+        "sensor_msgs/msg/CompressedImage": CompressedImage,
+        "videollm_ros/msg/AssistantUtterance": AssistantUtterance,
+        "videollm_ros/srv/Ask": Ask.Request,
+        "videollm_ros/action/Converse": Converse.Goal,
+    }
+    on_topic = {each["topic"]: each["type"] for each in documented() if each["op"] in ("advertise", "subscribe")}
+    filled = []
+    for each in documented():
+        name = each.get("type") or each.get("action_type") or on_topic[each["topic"]]
+        message = types[name]()
+        fill(message, each.get("msg") or each.get("args") or {})
+        filled += [each["op"]] if message != types[name]() else []
+    assert sorted(filled) == ["call_service", "publish", "publish", "send_action_goal"]
+
+
+@pytest.fixture(scope="module")
+def rosbridge() -> str:
+    """The executable of rosbridge."""
+    try:
+        folder = Path(get_package_prefix("rosbridge_server")) / "lib" / "rosbridge_server"
+    except PackageNotFoundError:
+        pytest.skip("rosbridge_server is not installed")
+    return str(folder / "rosbridge_websocket")
+
+
+@pytest.fixture(scope="module")
+def bridge(rosbridge, tmp_path_factory):
+    """A roslibpy client of a bridge that stands beside an assistant with the demo checkpoint."""
+    roslibpy = pytest.importorskip("roslibpy", reason="roslibpy is not installed")
+    log = tmp_path_factory.mktemp("headset")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    parameters = {"image_transport": "compressed", "model.checkpoint": demo_checkpoint(), "model.cpu_threads": 1}
+    assistant = [sys.executable, "-m", "videollm_ros.node.assistant_node", "--ros-args", "-r", f"image:={IMAGE}"]
+    for name, value in parameters.items():
+        assistant += ["-p", f"{name}:={value}"]
+    server = [sys.executable, rosbridge, "--ros-args", "-p", f"port:={port}", "-p", "address:=127.0.0.1"]
+    server += ["-p", "send_action_goals_in_new_thread:=true", "-p", "call_services_in_new_thread:=true"]
+    processes = [
+        subprocess.Popen(command, stdout=(log / name).open("w"), stderr=subprocess.STDOUT)
+        for name, command in [("assistant.txt", assistant), ("bridge.txt", server)]
+    ]
+    client = roslibpy.Ros("127.0.0.1", port)
+    try:
+        client.run(timeout=TIMEOUT)
+        yield client
+    finally:
+        client.close()
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        for process in processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:  # rosbridge does not always end by itself
+                process.kill()
+                process.wait()
+
+
+class Headset:
+    """Sends simulator footage as a headset does, and keeps what it is told."""
+
+    def __init__(self, bridge):
+        import roslibpy
+
+        self.utterances: list[tuple[float, dict]] = []  # (arrival, message)
+        self.partials: list[dict] = []
+        self.sent: list[float] = []  # when each image was sent
+        self._changed = threading.Condition()
+        message_type = "videollm_ros/msg/AssistantUtterance"
+        self._topics = [
+            roslibpy.Topic(bridge, "/assistant/utterance", message_type),
+            roslibpy.Topic(bridge, "/assistant/utterance_partial", message_type),
+        ]
+        self._topics[0].subscribe(self._finished)
+        self._topics[1].subscribe(self.partials.append)
+        self.camera = roslibpy.Topic(bridge, IMAGE, "sensor_msgs/msg/CompressedImage")
+        self.camera.advertise()
+
+    def _finished(self, message):
+        with self._changed:
+            self.utterances.append((time.time(), message))
+            self._changed.notify_all()
+
+    def wait_for(self, number: int) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.utterances) >= number, TIMEOUT)
+
+    def send(self, stream: Tabletop, stamp=lambda now, seconds: None) -> None:
+        """Send the stream at its own pace. `stamp`: time of day and stream time -> header stamp in seconds."""
+        began = time.time()
+        for index in range(int(stream.seconds * RATE)):
+            time.sleep(max(0.0, began + index / RATE - time.time()))
+            rgb = stream.render(index / RATE)
+            jpeg = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+            header = {"frame_id": "headset"}
+            seconds = stamp(time.time(), index / RATE)
+            if seconds is not None:
+                header["stamp"] = {"sec": int(seconds), "nanosec": int(seconds % 1 * 1e9)}
+            self.sent.append(time.time())
+            self.camera.publish({"header": header, "format": "jpeg", "data": base64.b64encode(jpeg).decode()})
+
+    def close(self) -> None:
+        for topic in self._topics:
+            topic.unsubscribe()
+        self.camera.unadvertise()
+
+
+@pytest.fixture
+def headset(bridge):
+    client = Headset(bridge)
+    yield client
+    client.close()
+
+
+def call(bridge, service: str, service_type: str, **fields) -> dict:
+    import roslibpy
+
+    return roslibpy.Service(bridge, f"/assistant/{service}", service_type).call(fields, timeout=TIMEOUT)
+
+
+@pytest.fixture
+def watching(bridge, headset):
+    """A headset whose images are read by the assistant: both have found each other and the model is loaded."""
+    from roslibpy.core import ServiceException
+
+    still = Tabletop(seed=SEED, seconds=0.5)
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        headset.send(still)
+        try:
+            answer = call(bridge, "ask", "videollm_ros/srv/Ask", query="What is on the table?")
+        except ServiceException:  # the assistant is not there yet
+            continue
+        if answer["success"] and answer["utterance"]["header"]["frame_id"] == "headset":
+            break
+    else:
+        pytest.fail("the assistant did not see the headset's images")
+    assert call(bridge, "reset", "std_srvs/srv/Trigger")["success"]
+    headset.utterances.clear()
+    headset.partials.clear()
+    headset.sent.clear()
+    return headset
+
+
+def test_a_headset_that_sends_no_stamps_hears_what_happens(bridge, watching):
+    stream = Tabletop(seed=SEED, seconds=9.5)
+    watching.send(stream)
+    assert watching.wait_for(2), watching.utterances
+    for event, (arrival, message) in zip(stream.events, watching.utterances, strict=True):
+        assert says(message["text"], event)
+        assert message["kind"] == 0 and message["final"]
+        latency = message["latency"]["sec"] + message["latency"]["nanosec"] * 1e-9
+        assert 0 <= latency <= arrival - watching.sent[0]
+    for _, message in watching.utterances:
+        grown = [partial for partial in watching.partials if partial["id"] == message["id"]]
+        assert [partial["sequence"] for partial in grown] == sorted(partial["sequence"] for partial in grown)
+        assert all(message["text"].startswith(partial["text"]) for partial in grown)
+        assert grown[-1]["final"]
+
+
+def test_it_asks_and_is_answered(bridge, watching):
+    watching.send(Tabletop(seed=SEED, seconds=1.0))
+    answer = call(bridge, "ask", "videollm_ros/srv/Ask", query="What is on the table?", query_id="headset-1")
+    assert answer["success"] and answer["utterance"]["text"]
+    assert answer["utterance"]["query_id"] == "headset-1"
+    refused = call(bridge, "ask", "videollm_ros/srv/Ask", query=" ")
+    assert not refused["success"] and "empty" in refused["message"]
+
+
+def test_it_converses_with_growing_text(bridge, watching):
+    import roslibpy
+
+    watching.send(Tabletop(seed=SEED, seconds=1.0))
+    feedback, done, results = [], threading.Event(), []
+    action = roslibpy.ActionClient(bridge, "/assistant/converse", "videollm_ros/action/Converse")
+    action.send_goal(
+        roslibpy.Goal({"query": "What is on the table?"}),
+        lambda result: (results.append(result), done.set()),
+        feedback.append,
+        lambda error: (results.append(error), done.set()),
+    )
+    assert done.wait(TIMEOUT)
+    text = results[0]["values"]["utterance"]["text"]
+    grown = [each["utterance"]["text"] for each in feedback]
+    assert text and grown and all(text.startswith(part) for part in grown)
+    assert [len(part) for part in grown] == sorted(len(part) for part in grown)
