@@ -12,12 +12,12 @@ import torch
 
 from videollm_ros.assistant.queries import MAX_OUTSTANDING, QueryDesk, QueryError
 from videollm_ros.assistant.scheduler import Inbox
+from videollm_ros.assistant.settings import SpeechSettings, StreamSettings
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.worker import Inference
 from videollm_ros.live import StreamSession
 from videollm_ros.media.images import ImageError
 from videollm_ros.media.sampling import StampSampler
-from videollm_ros.node.parameters import SpeechParameters, StreamParameters
 
 FPS = 5.0
 TIMEOUT = 120.0  # seconds; nothing here takes one, but on a machine that does much else
@@ -75,7 +75,7 @@ class Stream:
         self.desk = QueryDesk()
         self.inbox = Inbox(StampSampler(FPS, max_gap=10.0), backlog=50)
         session = StreamSession(model, max_new_tokens=max_new_tokens, **options)
-        manners = Manners(speech or SpeechParameters(repeat_window=0.0))
+        manners = Manners(speech or SpeechSettings(repeat_window=0.0))
         self.inference = Inference(session, self.inbox, manners, self.outputs, self.convert)
 
     def convert(self, message):
@@ -216,13 +216,13 @@ def test_a_query_that_is_no_query_is_refused(text):
 
 def test_muting_stops_unasked_speech_at_once_and_queries_are_still_answered(stream_of, talkative_model, scenes):
     stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
-    muted = SpeechParameters(muted=True)
-    stream.outputs.on_partial = lambda speech: stream.inference.apply(StreamParameters(), muted)
+    muted = SpeechSettings(muted=True)
+    stream.outputs.on_partial = lambda speech: stream.inference.apply(StreamSettings(), muted)
     stream.offer(scenes[0], 0.0)
     stream.outputs.wait_for(lambda: stream.outputs.utterances)
     assert stream.outputs.utterances[0].truncated
     stream.outputs.on_partial = lambda speech: None
-    stream.inference.apply(StreamParameters(threshold=1.0, max_new_tokens=5), muted)
+    stream.inference.apply(StreamSettings(threshold=1.0, max_new_tokens=5), muted)
     stream.show(scenes[1:5], start=1.0)
     assert len(stream.outputs.utterances) == 1
     assert stream.ask("What is it now?").answer.result(TIMEOUT).text
@@ -230,8 +230,8 @@ def test_muting_stops_unasked_speech_at_once_and_queries_are_still_answered(stre
 
 def test_muting_after_the_decision_to_speak_and_before_the_first_token_stops_it_too(stream_of, talkative_model, scenes):
     stream = stream_of(talkative_model, threshold=1.0, max_new_tokens=900)
-    muted = SpeechParameters(muted=True)
-    stream.outputs.on_decision = lambda _: stream.inference.apply(StreamParameters(threshold=1.0), muted)
+    muted = SpeechSettings(muted=True)
+    stream.outputs.on_decision = lambda _: stream.inference.apply(StreamSettings(threshold=1.0), muted)
     stream.show(scenes[:1])
     assert stream.outputs.decisions[0].speaks
     assert (stream.outputs.partials, stream.outputs.utterances, stream.inference.held_back) == ([], [], 1)
@@ -265,7 +265,7 @@ def test_closing_closes_the_reply_in_progress(stream_of, talkative_model, scenes
 
 
 def test_a_repeat_within_the_window_is_not_said_and_nothing_of_it_is_published(stream_of, golden_model, scenes):
-    stream = stream_of(golden_model, speech=SpeechParameters(repeat_window=100.0))
+    stream = stream_of(golden_model, speech=SpeechSettings(repeat_window=100.0))
     stream.show(scenes)
     texts = [text for _, text in stream.said()]
     expected = [text for _, text in library_says(golden_model, scenes)]
@@ -274,7 +274,7 @@ def test_a_repeat_within_the_window_is_not_said_and_nothing_of_it_is_published(s
 
 
 def test_the_cooldown_keeps_unasked_utterances_apart(stream_of, golden_model, scenes):
-    stream = stream_of(golden_model, speech=SpeechParameters(cooldown=1.0, repeat_window=0.0))
+    stream = stream_of(golden_model, speech=SpeechSettings(cooldown=1.0, repeat_window=0.0))
     stream.show(scenes)
     stamps = [stamp for stamp, _ in stream.said()]
     assert len(stamps) >= 3 and min(b - a for a, b in itertools.pairwise(stamps)) >= 1.0
@@ -408,7 +408,7 @@ def test_a_failure_of_the_encoder_is_reported_and_costs_one_frame(stream_of, gol
 def test_a_limit_that_the_context_has_no_room_for_is_refused_and_the_stream_goes_on(stream_of, golden_model, scenes):
     stream = stream_of(golden_model)
     stream.show(scenes[:3])
-    stream.inference.apply(StreamParameters(max_new_tokens=2048), SpeechParameters())
+    stream.inference.apply(StreamSettings(max_new_tokens=2048), SpeechSettings())
     stream.show(scenes[3:], start=3 / FPS)
     assert "too small for replies of 2048 tokens" in stream.outputs.failures[0]
     assert stream.inference.frames_used == len(scenes) and not stream.outputs.streams

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from videollm_ros.node.parameters import SpeechParameters
+from videollm_ros.assistant.settings import SpeechSettings
 
 
 class Manners:
     """What may be said unasked, given what has been said. `rules` may be replaced at any time."""
 
-    def __init__(self, rules: SpeechParameters):
+    def __init__(self, rules: SpeechSettings):
         self.rules = rules
         self._last: float | None = None  # stamp of the newest utterance of any kind
         self._said: list[tuple[float, str]] = []  # (stamp, normalised text) of what was said unasked

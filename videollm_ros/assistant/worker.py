@@ -22,11 +22,11 @@ from videollm_ros.assistant.encoder import MAX_BATCH, FrameEncoder, stack_embeds
 from videollm_ros.assistant.latency import Lap, LatencyMeter
 from videollm_ros.assistant.queries import Query
 from videollm_ros.assistant.scheduler import Frame, Inbox, Work
+from videollm_ros.assistant.settings import SpeechSettings, StreamSettings
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.utterances import Outputs, Reply, Speaker
 from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
 from videollm_ros.media.images import ImageError
-from videollm_ros.node.parameters import SpeechParameters, StreamParameters
 
 Event = FrameDecision | PartialReply | Utterance
 
@@ -98,7 +98,7 @@ class Inference:
         else:
             self._inbox.post(lambda: self._cancel(query, reason))
 
-    def apply(self, stream: StreamParameters, speech: SpeechParameters) -> None:
+    def apply(self, stream: StreamSettings, speech: SpeechSettings) -> None:
         """Take over what may change live."""
         self._inbox.post(lambda: self._apply(stream, speech))
 
@@ -258,7 +258,7 @@ class Inference:
             self._session.withdraw(query.key)
             query.fail(reason)
 
-    def _apply(self, stream: StreamParameters, speech: SpeechParameters) -> None:
+    def _apply(self, stream: StreamSettings, speech: SpeechSettings) -> None:
         self._session.threshold = stream.threshold
         try:
             self._session.max_new_tokens = stream.max_new_tokens

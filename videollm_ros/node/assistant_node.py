@@ -9,24 +9,21 @@ answers, each on a thread of its own.
 
 from __future__ import annotations
 
+import functools
 import gc
-import os
 import sys
+import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -36,16 +33,17 @@ from videollm_ros.assistant.speech import Speech
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.worker import Inference
 from videollm_ros.live import CheckpointError, ContextLimits, FrameDecision, LiveModel, StreamSession
-from videollm_ros.media.images import colour_converter, to_rgb
+from videollm_ros.media.images import to_rgb
 from videollm_ros.media.sampling import Sample, StampSampler
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
-from videollm_ros.node.camera import Camera
+from videollm_ros.node.autostart import NOT_LOADED, Autostart
 from videollm_ros.node.diagnostics import CameraDiagnostics, LastError, diagnostic_array, model_status, speech_status
-from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.image_subscriber import ImageSubscriber
 from videollm_ros.node.messages import probability_message, seconds, utterance_message
+from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.query_interfaces import QueryInterfaces
-from videollm_ros.node.spinning import spin_until_signalled
+from videollm_ros.node.run_node import run_node
 from videollm_ros.node.transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
@@ -64,7 +62,10 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._transitions = MutuallyExclusiveCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
         always_answer(self)
-        self._live_parameters = LiveParameters(self, Parameters, self._parameters_changed, self._problem_now)
+        self.ending, self.exit_code = threading.Event(), 0  # for run_node
+        self._node_parameters = NodeParameters(
+            self, Parameters, self._parameters_changed, self._problem_now, self._locked
+        )
         self._model_error, self._image_error, self._query_error = LastError(), LastError(), LastError()
         self._desk = QueryDesk()
         self._state = "unconfigured"
@@ -72,7 +73,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._inbox: Inbox | None = None
         self._manners: Manners | None = None
         parameters = self.parameters
-        self._camera = Camera(self, parameters.image_transport, parameters.image.qos, self._image_received)
+        self._camera = ImageSubscriber(self, self._image_received)
         self._camera_diagnostics = CameraDiagnostics()
 
         self._utterances = self._lifecycle_publisher(AssistantUtterance, "~/utterance")
@@ -85,11 +86,16 @@ class AssistantNode(LifecycleNodeMixin, Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
         if parameters.autostart:
-            self._autostart_timer = self.create_timer(0.0, self._autostart, self._transitions, steady)
+            Autostart(
+                self,
+                self._transitions,
+                retries=lambda: self.parameters.model.load_retries,
+                give_up=lambda: self.end(NOT_LOADED),
+            )
 
     @property
     def parameters(self) -> Parameters:
-        return self._live_parameters.current
+        return self._node_parameters.current
 
     @property
     def is_loading(self) -> bool:
@@ -115,9 +121,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = super().on_activate(state)
         self._state = "active"
-        self._camera.open()
-        if trouble := self._camera.trouble():
-            self.get_logger().warning(trouble)
+        self._camera.open(self.parameters.image_transport, self.parameters.image.qos)
         return result
 
     @reports_failure
@@ -154,10 +158,14 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._camera.close()
         self._free()
 
-    def _autostart(self) -> None:
-        self.destroy_timer(self._autostart_timer)
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+    def end(self, exit_code: int) -> None:
+        """End the process in good order."""
+        self.exit_code = exit_code
+        self.ending.set()
+
+    def _locked(self) -> str:
+        """Return why only dynamic parameters may change now."""
+        return "" if self._state == "unconfigured" else "Deactivate and clean up first."
 
     def _load(self) -> None:
         parameters = self.parameters
@@ -167,7 +175,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.get_logger().info(f"Loading {wanted.checkpoint} ...")
         if wanted.cpu_threads:
             torch.set_num_threads(wanted.cpu_threads)  # of the threads that are started after this
-        colour_converter()  # now, and not at the first image
         started = time.monotonic()
         model = LiveModel.from_pretrained(
             wanted.checkpoint,
@@ -182,13 +189,14 @@ class AssistantNode(LifecycleNodeMixin, Node):
             model,
             threshold=parameters.stream.threshold,
             max_new_tokens=parameters.stream.max_new_tokens,
-            context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens),
+            context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens or None),
             frame_gate=parameters.stream.frame_gate or None,
         )
         fps = parameters.stream.fps or model.config.frame_fps
         self._inbox = Inbox(StampSampler(fps, parameters.stream.max_gap), parameters.stream.backlog)
         self._manners = Manners(parameters.speech)
-        self._inference = Inference(session, self._inbox, self._manners, self, to_rgb)
+        convert = functools.partial(to_rgb, formats=parameters.image.formats)
+        self._inference = Inference(session, self._inbox, self._manners, self, convert)
         gc.collect()
         gc.freeze()  # or a full collection would stop every thread for some 0.1 s, again and again
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
@@ -325,20 +333,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is interrupted. Returns the exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = AssistantNode()
-    except (ParameterException, ValueError) as error:
-        print(f"assistant: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = MultiThreadedExecutor(EXECUTOR_THREADS)
-    executor.add_node(node)
-    spin_until_signalled(executor, node.close)
-    if node.is_loading:
-        os._exit(0)  # nothing else ends a thread that loads a model, which may take minutes
-    rclpy.try_shutdown()  # and no more: threads of the executor may still hold what destroying it would take away
-    return 0
+    return run_node("assistant", AssistantNode, args, EXECUTOR_THREADS)
 
 
 if __name__ == "__main__":

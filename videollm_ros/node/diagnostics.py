@@ -19,7 +19,7 @@ from videollm_ros.assistant.queries import QueryDesk
 from videollm_ros.assistant.scheduler import Inbox
 from videollm_ros.assistant.speech_policy import Manners
 from videollm_ros.assistant.worker import Inference
-from videollm_ros.node.camera import Camera
+from videollm_ros.node.image_subscriber import ImageSubscriber
 
 ERROR_SECONDS = 10.0  # an error colours the diagnostics for so long
 LOG_PERIOD = 1.0  # seconds between two lines in the log of the same error
@@ -71,13 +71,12 @@ class CameraDiagnostics:
     def __init__(self) -> None:
         self._in, self._used, self._dropped = Rate(), Rate(), Rate()
 
-    def status(self, camera: Camera, inbox: Inbox, inference: Inference, error: LastError) -> DiagnosticStatus:
+    def status(self, camera: ImageSubscriber, inbox: Inbox, inference: Inference, error: LastError) -> DiagnosticStatus:
         incoming, used = self._in(camera.received), self._used(inference.frames_used)
         dropping = self._dropped(inbox.dropped)
         level, message = DiagnosticStatus.OK, f"{incoming:.1f} Hz in, {used:.1f} Hz used"
-        if incoming == 0.0:
-            level = DiagnosticStatus.WARN
-            message = camera.trouble() or f"No image came on {camera.topic} in the last second."
+        if trouble := camera.diagnose():
+            level, message = DiagnosticStatus.WARN, trouble
         elif error.is_current:
             level, message = DiagnosticStatus.WARN, error.sentence
         elif dropping > 0:
@@ -89,6 +88,7 @@ class CameraDiagnostics:
             message,
             {
                 "topic": camera.topic,
+                "publisher": camera.publisher,
                 "reliability": reliability.name.lower(),
                 "images in (Hz)": f"{incoming:.2f}",
                 "frames used (Hz)": f"{used:.2f}",
@@ -100,6 +100,7 @@ class CameraDiagnostics:
                 "frames waiting": inbox.waiting,
                 "lag behind the newest image (s)": f"{max(0.0, inbox.newest - inference.newest):.2f}",
                 "images refused": inference.image_errors,
+                "images of other publishers": camera.ignored,
                 "last error": error.sentence,
             },
         )
