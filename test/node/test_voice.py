@@ -80,12 +80,16 @@ def test_a_wake_word_begins_a_query_or_opens_the_ears_for_the_next():
 
 rclpy = pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
+from rclpy.action import ActionServer, CancelResponse, GoalResponse  # noqa: E402
+from rclpy.callback_groups import ReentrantCallbackGroup  # noqa: E402
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import Bool, String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
+from videollm_ros.action import Converse  # noqa: E402
 from videollm_ros.msg import AssistantUtterance  # noqa: E402
+from videollm_ros.node.voice.engines import ActionVoice, Engine, VoiceError  # noqa: E402
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -97,7 +101,7 @@ class Graph:
         self._log, self._processes = log, []
         rclpy.init()
         self.node = rclpy.create_node("voice_test")
-        self._executor = SingleThreadedExecutor()
+        self._executor = MultiThreadedExecutor(4)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
@@ -197,6 +201,65 @@ def test_a_program_that_is_not_installed_is_named(graph, tmp_path):
     assert "no-such-program" in ended.stderr and "Traceback" not in ended.stderr
 
 
+class SayServer:
+    """An action server that says one goal in 0.5 s. The action is our own, in place of communication_skills/Say."""
+
+    def __init__(self, node):
+        self.log = []
+        self._server = ActionServer(
+            node,
+            Converse,
+            "/skill/say",
+            self._say,
+            callback_group=ReentrantCallbackGroup(),
+            goal_callback=lambda goal: GoalResponse.REJECT if goal.query == "bad" else GoalResponse.ACCEPT,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def _say(self, goal):
+        self.log.append(f"begin {goal.request.query}")
+        for _ in range(10):
+            time.sleep(0.05)
+            if goal.is_cancel_requested:
+                self.log.append(f"cancel {goal.request.query}")
+                goal.canceled()
+                return Converse.Result()
+        self.log.append(f"end {goal.request.query}")
+        goal.succeed()
+        return Converse.Result()
+
+
+def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph):
+    server = SayServer(graph.node)
+    engine = Engine("say", ("no_such_package.action:Say", "videollm_ros.action:Converse"), "/skill/say", as_query)
+    voice = ActionVoice(graph.node, engine)
+    assert until(lambda: voice.is_available)
+    voice.say("one")
+    assert until(lambda: not voice.is_speaking)
+    assert server.log == ["begin one", "end one"]
+    voice.say("two")
+    assert until(lambda: "begin two" in server.log)
+    voice.stop()
+    assert not voice.is_speaking
+    assert until(lambda: "cancel two" in server.log)
+    voice.say("three")
+    voice.stop()  # before the goal was accepted
+    voice.say("bad")
+    assert until(lambda: not voice.is_speaking)
+    voice.say("four")
+    assert until(lambda: "end four" in server.log)
+    assert "end three" not in server.log and "begin bad" not in server.log
+
+
+def as_query(text):
+    return {"query": text}
+
+
+def test_a_package_that_is_not_installed_is_named(graph):
+    with pytest.raises(VoiceError, match="no_such_package"):
+        ActionVoice(graph.node, Engine("say", ("no_such_package.action:Say",), "/say", as_query))
+
+
 GRAMMAR = "#JSGF V1.0; grammar questions; public <question> = what is on the table | where is the red cup | stop ;"
 
 
@@ -206,30 +269,9 @@ def recognize(path) -> str:
 
     with wave.open(str(path)) as recording:
         rate, raw = recording.getframerate(), recording.readframes(recording.getnframes())
-    samples = subprocess.run(
-        [
-            "sox",
-            "-t",
-            "raw",
-            "-r",
-            str(rate),
-            "-e",
-            "signed",
-            "-b",
-            "16",
-            "-c",
-            "1",
-            "-",
-            "-t",
-            "raw",
-            "-r",
-            "16000",
-            "-",
-        ],
-        input=raw,
-        capture_output=True,
-        check=True,
-    ).stdout
+    as_recorded = ["-t", "raw", "-r", str(rate), "-e", "signed", "-b", "16", "-c", "1", "-"]
+    as_heard = ["-t", "raw", "-r", "16000", "-", "pad", "0.3", "0.5"]  # silence around it, as in a room
+    samples = subprocess.run(["sox", *as_recorded, *as_heard], input=raw, capture_output=True, check=True).stdout
     decoder = Decoder(samprate=16000, loglevel="FATAL", lm=None)
     decoder.add_jsgf_string("questions", GRAMMAR)
     decoder.activate_search("questions")
