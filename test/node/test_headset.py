@@ -8,6 +8,7 @@ The JSON of docs/headset.md is checked against the messages everywhere. The rest
 import base64
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 
+import av
 import cv2
 import pytest
 
@@ -100,6 +102,7 @@ def bridge(rosbridge, tmp_path_factory):
         for name, command in [("assistant.txt", assistant), ("bridge.txt", server)]
     ]
     client = roslibpy.Ros("127.0.0.1", port)
+    client.test_port = port
     try:
         client.run(timeout=TIMEOUT)
         yield client
@@ -243,3 +246,44 @@ def test_it_converses_with_growing_text(bridge, watching):
     grown = [each["utterance"]["text"] for each in feedback]
     assert text and grown and all(text.startswith(part) for part in grown)
     assert [len(part) for part in grown] == sorted(len(part) for part in grown)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory) -> Path:
+    """Simulator footage as Chromium takes it for a camera: raw pictures at 10 Hz."""
+    path = tmp_path_factory.mktemp("footage") / "camera.y4m"
+    stream = Tabletop(seed=SEED, seconds=16.0, resolution=240)
+    with av.open(str(path), "w", format="yuv4mpegpipe") as container:
+        video = container.add_stream("wrapped_avframe", rate=10)
+        video.width = video.height = 240
+        video.pix_fmt = "yuv420p"
+        for rgb in stream.frames_at(index / 10 for index in range(95)):
+            container.mux(video.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")))
+        container.mux(video.encode(None))
+    return path
+
+
+def test_the_page_sends_the_camera_and_shows_what_is_said(bridge, watching, footage, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no Chromium here")
+    camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    camera += [f"--use-file-for-fake-video-capture={footage}", "--no-sandbox"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=camera)
+        page = browser.new_page(viewport={"width": 420, "height": 760})
+        problems = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(f"file://{ROOT}/web/headset.html?bridge=ws://127.0.0.1:{bridge.test_port}&rate={RATE}")
+        caption = page.locator("#captions li")
+        caption.first.wait_for(timeout=TIMEOUT * 1000)
+        assert any(says(caption.first.inner_text(), event) for event in Tabletop(seed=SEED, seconds=16.0).events)
+        page.fill("#question", "What is on the table?")
+        page.click("button[type=submit]")
+        page.locator("#captions .query").wait_for(timeout=TIMEOUT * 1000)
+        page.screenshot(path=tmp_path / "headset.png")
+        assert page.locator("#state.open").count() == 1
+        assert not problems
+        browser.close()
