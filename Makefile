@@ -8,9 +8,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DELETE_ON_ERROR:
 
-# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
+# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 SEED=9007 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
 PYTHON ?= python3
 SECONDS ?= 30
+SEED ?=
 VIDEO ?=
 PYTEST_ARGS ?=
 
@@ -36,7 +37,7 @@ endif
 setup: $(INTERFACES)
 
 demo: setup
-	@source ./activate.sh; env SECONDS=$(SECONDS) VIDEO='$(VIDEO)' python -m videollm_ros.node.demo
+	@source ./activate.sh; python -m videollm_ros.node.demo --seconds $(SECONDS) --video '$(VIDEO)' $(if $(SEED),--seed $(SEED))
 
 test: setup
 	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
@@ -98,3 +99,9 @@ $(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMake
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python $(build_args) \
 	  > build/colcon.txt 2>&1 || { cat build/colcon.txt >&2; exit 1; }
 	@touch $@
+	@echo "setup: done. For a shell with ROS 2 and this package: source ./activate.sh"
+ifeq ($(ROS),wheels)
+	@echo "setup: make demo shows the assistant. What takes the place of the ros2 command: docs/setup.md"
+else
+	@echo "setup: then, for instance: ros2 launch videollm_ros assistant.launch.py camera:=simulated"
+endif

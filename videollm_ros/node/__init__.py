@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 
-if sys.argv[:1] == ["-m"]:
-    # `python -m videollm_ros.node.NAME` is about to import torch and rclpy, which takes seconds. An interrupt in these
-    # seconds ends the process quietly; the node itself sets other handlers when it spins.
+_EXECUTABLES = {"assistant_node", "simulated_camera", "video_player"}
+
+if any(each.replace("/", ".").rpartition(".")[2] in _EXECUTABLES for each in sys.orig_argv[1:6]):
+    # This process is about to import torch and rclpy, which takes seconds. A signal in these seconds ends it quietly.
+    # The node sets handlers of its own when it spins.
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

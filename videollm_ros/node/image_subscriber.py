@@ -65,10 +65,16 @@ class ImageSubscriber:
     Args:
         node: the node that subscribes.
         on_image: called with every image of the publisher that is read, in a callback group of its own.
+        on_source: called once after `open` when images come, with the name of the publishing node ("": not known).
     """
 
-    def __init__(self, node: Node, on_image: Callable[[Image | CompressedImage], None]):
-        self._node, self._on_image = node, on_image
+    def __init__(
+        self,
+        node: Node,
+        on_image: Callable[[Image | CompressedImage], None],
+        on_source: Callable[[str], None] = lambda publisher: None,
+    ):
+        self._node, self._on_image, self._on_source = node, on_image, on_source
         self._group = MutuallyExclusiveCallbackGroup()
         self._lock = threading.Lock()  # a last call of the timer may meet `close`
         self._subscription: Subscription | None = None
@@ -210,6 +216,7 @@ class ImageSubscriber:
         if self._first is not None and not self._announced and now - self._first[0] >= LOG_AFTER:
             self._announced = True
             self._node.get_logger().info(self._description(now))
+            self._on_source(self.publisher)
         elif trouble is Trouble.NONE and self._logged not in (Trouble.NONE, Trouble.SEVERAL) and self.received:
             self._node.get_logger().info(f"Images come on {self.topic} again.")
         if trouble not in (self._logged, Trouble.NONE):
