@@ -76,3 +76,10 @@ def test_our_own_clock_may_be_set_back():
     feed(clock, 0.0, start=NOW)
     feed(clock, 0.0, start=NOW - 1000.0)
     assert clock.offset == 0.0
+
+
+def test_another_device_may_begin_to_send():
+    clock = CameraClock()
+    feed(clock, 0.0, images=20)
+    feed(clock, 5.0 - NOW, images=20, start=NOW + 3.0)
+    assert clock.offset == pytest.approx(NOW - 5.0, abs=0.05)

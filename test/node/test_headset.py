@@ -102,7 +102,7 @@ def bridge(rosbridge, tmp_path_factory):
         for name, command in [("assistant.txt", assistant), ("bridge.txt", server)]
     ]
     client = roslibpy.Ros("127.0.0.1", port)
-    client.test_port = port
+    client.test_port, client.test_log = port, log / "assistant.txt"
     try:
         client.run(timeout=TIMEOUT)
         yield client
@@ -246,6 +246,26 @@ def test_it_converses_with_growing_text(bridge, watching):
     grown = [each["utterance"]["text"] for each in feedback]
     assert text and grown and all(text.startswith(part) for part in grown)
     assert [len(part) for part in grown] == sorted(len(part) for part in grown)
+
+
+CLOCKS = {
+    "omitted": lambda now, seconds: None,
+    "zero": lambda now, seconds: 0.0,
+    "since boot": lambda now, seconds: 5.0 + seconds,
+    "3 s ahead": lambda now, seconds: now + 3.0,
+}
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_the_latency_is_true_whatever_the_devices_clock_says(bridge, watching, clock):
+    streams = bridge.test_log.read_text().count("A new stream begins")
+    watching.send(Tabletop(seed=SEED), until=4.0, stamp=CLOCKS[clock])
+    answer = call(bridge, "ask", "videollm_ros/srv/Ask", query="What is on the table?")
+    since_image = time.time() - watching.sent[-1]
+    latency = answer["utterance"]["latency"]["sec"] + answer["utterance"]["latency"]["nanosec"] * 1e-9
+    assert 0 <= latency <= since_image + 0.55  # the newest image that was read may be half a second old
+    assert bridge.test_log.read_text().count("A new stream begins") == streams
+    assert bridge.test_log.read_text().count("The camera's clock is") <= 1
 
 
 @pytest.fixture(scope="module")

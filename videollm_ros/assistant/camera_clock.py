@@ -36,7 +36,8 @@ class CameraClock:
         self._window, self._tolerance = window, tolerance
         self._delays: deque[tuple[float, float]] = deque()  # (arrival, delay), delays rising: the first is the minimum
         self._num_images = 0
-        self._reported: float | None = None  # the offset that was reported last
+        self._newest = -math.inf, -math.inf  # arrival and stamp of the newest image
+        self._is_reported = False
 
     def reset(self) -> None:
         """Forget the estimate, but not what was reported: the next stream may come from the same clock."""
@@ -46,8 +47,9 @@ class CameraClock:
     def observe(self, stamp: float, arrival: float) -> None:
         """Take in one image: its stamp in seconds of the camera's clock, its arrival in seconds of ours."""
         delay = arrival - stamp
-        if self._delays and arrival < self._delays[-1][0]:  # our clock was set back, or a simulation began again
-            self.reset()
+        if arrival < self._newest[0] or stamp < self._newest[1] - self._tolerance:
+            self.reset()  # one of the clocks was set back, another device began to send, or a bag began again
+        self._newest = arrival, stamp
         while self._delays and self._delays[-1][1] >= delay:
             self._delays.pop()
         self._delays.append((arrival, delay))
@@ -62,12 +64,13 @@ class CameraClock:
         return least if abs(least) > self._tolerance else 0.0
 
     def report(self) -> str:
-        """Return a sentence when the offset is news, and an empty string otherwise. Each offset is reported once."""
-        offset = self.offset
-        known = self._reported or 0.0
-        if self._num_images < SETTLING_IMAGES or abs(offset - known) <= self._tolerance:
+        """Return a sentence once, when the images so far show an offset. Otherwise return an empty string.
+
+        A bag that is played at another speed drifts all the time: it is reported once as well.
+        """
+        if self._is_reported or self._num_images < SETTLING_IMAGES or not self.offset:
             return ""
-        self._reported = offset
+        self._is_reported = True
         return self.describe()
 
     def describe(self) -> str:
@@ -76,7 +79,10 @@ class CameraClock:
         if not offset:
             return ""
         side = "ahead of" if offset < 0 else "behind"
-        return f"The camera's clock is {_duration(abs(offset))} {side} this machine's. Latency is measured without it."
+        return (
+            f"The camera's clock is {_duration(abs(offset))} {side} this machine's, or this is a recording. "
+            "Latency is measured without that."
+        )
 
 
 def _duration(seconds: float) -> str:
