@@ -76,6 +76,12 @@ class ImageParameters:
         "Reliability of the image subscription; auto: what the publisher offers.",
         choices=("auto", "reliable", "best_effort"),
     )
+    stamp: str = parameter(
+        "auto",
+        "Time of an image. header is its stamp, arrival the time at which it came. auto is the stamp where it has one, "
+        "and finds out how far the camera's clock is off.",
+        choices=("auto", "header", "arrival"),
+    )
     formats: str = parameter(
         "jpeg_png",
         "Formats of a compressed image that are decoded. all adds WebP, TIFF and BMP: more parsers for peers to reach.",
