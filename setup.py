@@ -27,7 +27,7 @@ setup(
     description=" ".join(PACKAGE.findtext("description").split()),
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
-    package_data={"videollm_ros.data": ["maps/*.yaml", "page.html"]},
+    package_data={"videollm_ros.data": ["maps/*.yaml", "templates/*.html"]},
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
         for folder in [DEMO, *DEMO.glob("*/")]

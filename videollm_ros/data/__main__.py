@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from videollm_ros.data import check, durations, encode
+from videollm_ros.data import check, durations, encode, show
 from videollm_ros.data.convert import command as convert
 from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.dialogues import DialogueError
@@ -22,6 +22,7 @@ _COMMANDS = {
     "convert": (convert, "annotations to streaming dialogues"),
     "durations": (durations, "seconds of recordings, which convert needs"),
     "features": (encode, "encode video files once"),
+    "show": (show, "a dialogue over its frames, as a web page"),
     "check": (check, "what is odd about dialogues, before training on them"),
 }
 

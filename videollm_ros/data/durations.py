@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 from tqdm import tqdm
 
 from videollm_ros.data.convert.checks import recording_id
@@ -20,7 +19,7 @@ from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.convert.tally import AnnotationError, Tally
 from videollm_ros.data.whole_file import whole_file
 from videollm_ros.media.bags import NANOSECONDS, Bag, BagError
-from videollm_ros.media.footage import FOLDER_RATE, IMAGE_SUFFIXES
+from videollm_ros.media.video import VideoError, video_duration
 
 _BAG_SUFFIXES = (".mcap", ".db3")
 
@@ -38,17 +37,14 @@ class Measured:
         return math.floor(round(self.seconds * fps, 6)) / fps
 
 
-class MeasureError(ValueError):
-    """A recording that cannot be measured, and why, as a sentence."""
-
-
-def measure(source: str, folder_rate: float = FOLDER_RATE) -> Measured:
-    """Measure a video file, a folder of images, or a bag (`BAG` or `BAG:/topic`).
+def measure(source: str) -> Measured:
+    """Measure a video file, a folder of images (30 Hz), or a bag (`BAG` or `BAG:/topic`).
 
     Only the packets' times of a video are read, not its pictures.
 
     Raises:
-        MeasureError: nothing is there, or it cannot be read or holds no picture.
+        BagError: a bag that cannot be read, or has several image topics and none is named.
+        VideoError: nothing is there, or it cannot be read or holds no picture.
         AnnotationError: its name is no id.
     """
     name, separator, topic = source.partition(":/")
@@ -56,37 +52,12 @@ def measure(source: str, folder_rate: float = FOLDER_RATE) -> Measured:
     recording = recording_id(path.name if path.is_dir() else path.stem)
     if path.suffix in _BAG_SUFFIXES or (path / "metadata.yaml").is_file():
         return _bag(path, topic, recording)
-    if path.is_dir():
-        pictures = sum(each.suffix.lower() in IMAGE_SUFFIXES for each in path.iterdir())
-        if not pictures:
-            raise MeasureError(f"{path}: the folder holds no picture.")
-        return Measured(recording, (pictures - 1) / folder_rate)
-    if not path.is_file():
-        raise MeasureError(f"{path}: it is not there. A video, a folder of images or a bag was expected.")
-    return Measured(recording, _video(path))
-
-
-def _video(path: Path) -> float:
-    """Return the seconds between the first and the last picture that are shown."""
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            packets = (packet for packet in container.demux(stream) if not packet.is_discard)
-            times = [packet.pts for packet in packets if packet.pts is not None]
-    except (av.error.FFmpegError, IndexError) as error:
-        reason = "it has no video stream" if isinstance(error, IndexError) else error.strerror or str(error)
-        raise MeasureError(f"{path}: it cannot be read as a video: {reason}.") from error
-    if not times or stream.time_base is None:
-        raise MeasureError(f"{path}: it holds no picture.")
-    return float((max(times) - min(times)) * stream.time_base)
+    return Measured(recording, video_duration(path))
 
 
 def _bag(path: Path, topic: str, recording: str) -> Measured:
-    try:
-        with Bag(path) as bag:
-            stamps = [image.stamp for image in bag.images(bag.image_topic(topic))]
-    except BagError as error:
-        raise MeasureError(str(error)) from error
+    with Bag(path) as bag:
+        stamps = [image.stamp for image in bag.images(bag.image_topic(topic))]
     return Measured(recording, (max(stamps) - stamps[0]) / NANOSECONDS, stamps[0] / NANOSECONDS)
 
 
@@ -94,7 +65,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("sources", nargs="+", help="videos, folders of images, bags (BAG or BAG:/topic)")
     parser.add_argument("--fps", type=float, default=2.0, help="frames per second of the features (default 2)")
-    parser.add_argument("--folder-rate", type=float, default=FOLDER_RATE, help="Hz of a folder of images (default 30)")
     parser.add_argument("--output", type=Path, default=Path("durations.json"), help="default durations.json")
     parser.add_argument("--starts", type=Path, help="file for the stamps of bags' first images, which --clock needs")
 
@@ -103,14 +73,14 @@ def run(given: argparse.Namespace) -> int:
     """Measure; return 0, or 1 where nothing could be measured.
 
     Raises:
-        RequestError: a rate is not above 0, or two sources have one id.
+        RequestError: the rate is not above 0, or two sources have one id.
     """
-    if not (given.fps > 0 and given.folder_rate > 0):
-        raise RequestError("--fps and --folder-rate are rates above 0 Hz.")
+    if not 0 < given.fps < math.inf:
+        raise RequestError(f"--fps is a rate above 0 Hz, not {given.fps}.")
     tally = Tally()
     durations: dict[str, float] = {}
     starts: dict[str, float] = {}
-    for measured in _measured(tqdm(given.sources, unit=" recordings", disable=None), given.folder_rate, tally):
+    for measured in _measured(tqdm(given.sources, unit=" recordings", disable=None), tally):
         if measured.recording in durations:
             raise RequestError(f"Two recordings are named {measured.recording}, which is their id. Rename one.")
         durations[measured.recording] = measured.on_grid(given.fps)
@@ -127,12 +97,14 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _measured(sources: Iterable[str], folder_rate: float, tally: Tally) -> Iterator[Measured]:
+def _measured(sources: Iterable[str], tally: Tally) -> Iterator[Measured]:
     for source in sources:
         try:
-            yield measure(source, folder_rate)
-        except (MeasureError, AnnotationError) as error:
-            tally.tell("recordings that cannot be measured", f"{error} It is left out.")
+            yield measure(source)
+        except AnnotationError as error:
+            tally.error(source, error)
+        except (BagError, VideoError) as error:
+            tally.tell("recordings that cannot be read", f"{error} It is left out.")
 
 
 def write_json(values: Any, path: Path) -> None:

@@ -123,7 +123,7 @@ class _Reader:
 
     def _chosen(self) -> set[str] | None:
         given = self.request.options.get("split_list")
-        if given is None and self.fields.split_list:
+        if given is None and self.fields.split_list and self.split_name:
             given = self.request.locate(self._named(self.fields.split_list))
         if given is None:
             return None
