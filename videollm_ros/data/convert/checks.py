@@ -79,7 +79,7 @@ def decoded(text: str) -> str:
     Raises:
         AnnotationError: the file has bytes there that are not UTF-8.
     """
-    if "\ufffd" in text:
+    if "\ufffd" in text or any("\ud800" <= letter <= "\udfff" for letter in text):  # half a surrogate pair
         raise AnnotationError(
             "texts that are not UTF-8", f"The text {text[:80]!r} is not UTF-8. Save the file with that encoding."
         )

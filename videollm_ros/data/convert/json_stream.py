@@ -71,7 +71,7 @@ def _told(path: Path, prefix: str, tally: Tally, what: str, read: Any) -> Iterat
             for value in read(file):
                 number += 1
                 yield value
-    except (ijson.JSONError, OSError) as error:
+    except (ijson.JSONError, UnicodeDecodeError, OSError) as error:  # yajl lets half a surrogate pair through
         reason = str(error).splitlines()[0].strip() if str(error) else type(error).__name__
         tally.tell(
             "files that end early or are not valid",

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from videollm_ros.data.convert.checks import one_line, recording_id, seconds, span
+from videollm_ros.data.convert.checks import decoded, one_line, recording_id, seconds, span
 from videollm_ros.data.convert.clocks import CLOCKS, Clock, read_starts
 from videollm_ros.data.convert.conversation import Conversation
 from videollm_ros.data.convert.fields import Chain, FieldMap, Sentence, load_map, lookup, matches
@@ -153,7 +153,7 @@ class _Reader:
         text = _tidied(text) if fields.tidy else text
         annotator = lookup(fields.annotator, entry)
         at = end if self.say_at == "end" and end is not None else start
-        return Step(recording, at, text, end, role, "" if annotator is None else str(annotator))
+        return Step(recording, at, text, end, role, "" if annotator is None else decoded(str(annotator)))
 
     def _recording(self, entry: Chain) -> Any:
         value = lookup(self.fields.recording, entry)
