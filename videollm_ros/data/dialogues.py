@@ -88,7 +88,7 @@ def read_dialogues(path: str | Path) -> list[Dialogue]:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    dialogues.append(_parse(line, f"{path}:{number}"))
+                    dialogues.append(parse_dialogue(line, f"{path}:{number}"))
     except UnicodeDecodeError as error:
         raise DialogueError(f"{path} is not UTF-8 text: {error}.") from error
     if not dialogues:
@@ -104,7 +104,12 @@ def write_dialogues(dialogues: Sequence[Dialogue], path: str | Path) -> None:
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _parse(line: str, source: str) -> Dialogue:
+def parse_dialogue(line: str, source: str) -> Dialogue:
+    """Read and check one line of a dialogue file; `source` says in errors where it is.
+
+    Raises:
+        DialogueError: the line is no dialogue.
+    """
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
