@@ -74,7 +74,7 @@ export class Feed {
     item.classList.toggle("answer", utterance.answer);
     query.textContent = utterance.query;
     query.hidden = !utterance.query;
-    text.textContent = utterance.text;
+    text.textContent = utterance.text || (utterance.held_back ? "wanted to speak" : "");
     const parts = utterance.stamp
       ? [clock(utterance.stamp), `${delay(utterance.latency)} after the frame`, `p ${utterance.probability.toFixed(2)}`]
       : ["no image yet"];

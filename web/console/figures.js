@@ -55,7 +55,7 @@ export class Figures {
   }
 }
 
-const LIFECYCLE = { active: ["ok", "watching"], inactive: ["warn", "paused"], unconfigured: ["bad", "not configured"] };
+const LIFECYCLE = { active: ["ok", "watching"], inactive: ["warn", "paused"], configuring: ["warn", "loading"], unconfigured: ["bad", "not configured"] };
 
 // Returns [level, word, sentence]: for the dot, beside it, and in place of the image ("" when there is one).
 export function describe(condition, name) {

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A graph with the simulated camera and the demo checkpoint, each node in a process of its own."""
 
+import contextlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,9 +58,9 @@ class Graph:
     def start_camera(self, *parameters):
         return self.start("simulated_camera", "fps:=10.0", "seed:=9001", *parameters)
 
-    def start_assistant(self, *parameters):
+    def start_assistant(self, *parameters, remap=()):
         checkpoint = f"model.checkpoint:={demo_checkpoint()}"
-        return self.start("assistant_node", checkpoint, "model.cpu_threads:=1", *parameters)
+        return self.start("assistant_node", checkpoint, "model.cpu_threads:=1", *parameters, remap=remap)
 
     def log(self, module):
         return (self.folder / f"{module}.log").read_text()
@@ -96,3 +99,45 @@ def node():
     with spinning(node):
         yield node
     rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def console_process(tmp_path_factory):
+    """Starts a console with a token; gives its port."""
+
+    @contextlib.contextmanager
+    def start(token):
+        log = tmp_path_factory.mktemp("console") / "console.log"
+        command = [sys.executable, "-m", "videollm_ros.node.console", "--ros-args", "-p", "port:=0"]
+        with log.open("w") as output:
+            environment = {**os.environ, "VIDEOLLM_CONSOLE_TOKEN": token}
+            process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            wait_until(lambda: "The console is at" in log.read_text() or process.poll() is not None, what="the start")
+            port = int(log.read_text().split("127.0.0.1:")[1].split("/")[0])
+            yield port
+            assert process.poll() is None, log.read_text()
+            assert "Traceback" not in log.read_text(), log.read_text()
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                assert process.wait(20) == 0, log.read_text()
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()

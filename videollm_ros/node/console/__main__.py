@@ -51,8 +51,8 @@ def main(args: list[str] | None = None) -> int:
     try:
         token = choose_token()
         node = ConsoleNode()
-        host = node.parameters.host
-        server = Server(Console(node).app(token, host), host, node.parameters.port)
+        host = node.host
+        server = Server(Console(node).app(token, host), host, node.port)
     except (ParameterException, ValueError, OSError) as error:
         print(f"console: {error}", file=sys.stderr)
         rclpy.try_shutdown()

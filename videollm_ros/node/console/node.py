@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -18,20 +19,13 @@ from videollm_ros.node.console.frames import FrameStore
 from videollm_ros.node.console.graph import assistants
 from videollm_ros.node.console.state import Event
 from videollm_ros.node.console.watch import AssistantWatch
-from videollm_ros.node.live_parameters import LiveParameters
-from videollm_ros.node.parameters import parameter
 
 CHECK_PERIOD = 1.0  # seconds between two looks at the graph
 
+HOST = "Address to listen on. Any other than 127.0.0.1 opens the console to a network."
+PORT = "Port to listen on. 0 takes a free one."
+
 Sink = Callable[[str, Event], None]
-
-
-@dataclass(frozen=True)
-class ConsoleParameters:
-    """Where the page is served."""
-
-    host: str = parameter("127.0.0.1", "Address to listen on. Any other than 127.0.0.1 opens the console to a network.")
-    port: int = parameter(8770, "Port to listen on. 0 takes a free one.", bounds=(0, 65535))
 
 
 class ConsoleNode(Node):
@@ -42,7 +36,8 @@ class ConsoleNode(Node):
 
     def __init__(self) -> None:
         super().__init__("console")
-        self.parameters = LiveParameters(self, ConsoleParameters).current
+        self.host: str = self._declare("host", "127.0.0.1", HOST)
+        self.port: int = self._declare("port", 8770, PORT, IntegerRange(from_value=0, to_value=65535))
         self.sink: Sink = lambda name, event: None
         self.assistants_changed: Callable[[list[str]], None] = lambda names: None
         self._frames: dict[str, FrameStore] = {}
@@ -50,6 +45,10 @@ class ConsoleNode(Node):
         self._present: list[str] | None = None
         self._diagnostics: Subscription | None = None
         self._timer: Timer | None = None
+
+    def _declare(self, name: str, default: Any, description: str, *bounds: IntegerRange) -> Any:
+        described = ParameterDescriptor(description=description, read_only=True, integer_range=bounds)
+        return self.declare_parameter(name, default, described).value
 
     def look_at(self, names: Iterable[str], *, anybody: bool) -> None:
         """Watch these assistants and no others. `anybody`: whether there is a page at all."""

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 64
-REQUEST_TIMEOUT = 10.0  # seconds within which a connection must have sent a whole request
+REQUEST_TIMEOUT = 5.0  # seconds within which a connection must have sent a whole request
 MAX_MESSAGE = 16 * 2**10  # bytes of a message from a page: a question has 2000 characters at most
 MAX_HEADERS = 16 * 2**10  # bytes
 START_TIMEOUT = 20.0  # seconds

@@ -24,6 +24,7 @@ from videollm_ros.node.console.graph import COMPRESSED, CameraTopic, camera_of
 from videollm_ros.node.console.state import FIGURES, Event
 
 STALE_AFTER = 3.5  # seconds without a sign of life: diagnostics come once a second
+REASONS = ("MUTED", "REPEAT", "COOLDOWN", "EMPTY")  # constants of AssistantUtterance.held_back
 # Best effort: a page that is too slow for its images must never slow the camera down.
 IMAGE_QOS = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -56,7 +57,6 @@ class AssistantWatch:
         self._state = ""  # of the lifecycle
         self._condition: Event = {}
         self._image_error = ""
-        self._threshold: float | None = None
 
     def close(self) -> None:
         """End every subscription."""
@@ -126,7 +126,6 @@ class AssistantWatch:
         self._frames.add(stamp, message)
 
     def _decided(self, message: SpeakProbability) -> None:
-        self._threshold = message.threshold
         self._sink(
             {
                 "type": "probability",
@@ -153,8 +152,9 @@ class AssistantWatch:
             "latency": message.latency.sec + message.latency.nanosec * 1e-9,
             "frame": None,
         }
-        if reason := getattr(message, "held_back", 0):
-            event["reason"] = _constant(message, "HELD_BACK_", reason)
+        if held_back:
+            value = getattr(message, "held_back", None)
+            event["reason"] = next((name.lower() for name in REASONS if getattr(message, name, -1) == value), "")
         if stamp and (found := self._pin(stamp)) is not None:
             event["frame"], event["frame_offset"] = str(found), (found - stamp) * 1e-9
         self._sink(event)
@@ -200,9 +200,3 @@ class AssistantWatch:
 
 def _nanoseconds(stamp: TimeMessage) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
-def _constant(message: Any, prefix: str, value: int) -> str:
-    """Return the name of a constant of a message in plain letters, or an empty string."""
-    names = (name for name in dir(type(message)) if name.startswith(prefix) and getattr(message, name) == value)
-    return next(names, "").removeprefix(prefix).replace("_", " ").lower()
