@@ -26,7 +26,7 @@ from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.evaluation.per_frame import per_frame_metrics
 from videollm_ros.evaluation.simulator import evaluate_simulator
 from videollm_ros.live import LiveModel
-from videollm_ros.sim import Tabletop, record
+from videollm_ros.sim import Tabletop, to_record
 from videollm_ros.training.config import (
     DataConfig,
     LearnConfig,
@@ -68,7 +68,9 @@ def teacher_forced(model: LiveModel, seeds: range, seconds: float, per_frame: bo
     for seed in seeds:
         tabletop = Tabletop(seed, seconds)
         features = model.encode(model.prepare(tabletop.frames(model.config.frame_fps)))
-        rows.append(metrics(model, record(tabletop, model.config.frame_fps, questions=False)["conversation"], features))
+        rows.append(
+            metrics(model, to_record(tabletop, model.config.frame_fps, questions=False)["conversation"], features)
+        )
     return average_metrics(rows, model.config.frame_fps)
 
 

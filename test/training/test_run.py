@@ -17,12 +17,14 @@ from transformers import TrainingArguments
 
 from videollm_ros.data import Dialogue, FeatureFolder
 from videollm_ros.data.dialogues import DialogueError, write_dialogues
-from videollm_ros.evaluation.held_out import HeldOut
+from videollm_ros.data.samples import DialogueSamples
 from videollm_ros.live import LiveModel
 from videollm_ros.training import run as training_run
-from videollm_ros.training.config import ConfigError, TrainConfig
+from videollm_ros.training.config import TrainConfig
 from videollm_ros.training.output import write_checkpoint
-from videollm_ros.training.run import train, train_stage
+from videollm_ros.training.run import train
+from videollm_ros.training.stage import train_stage
+from videollm_ros.training.yaml_dataclass import ConfigError
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
@@ -49,11 +51,13 @@ def test_the_log_has_the_loss_of_silence_and_of_text(run, write_config):
     assert all({"loss", "stream_loss", "text_loss"} <= entry.keys() for entry in state["log_history"][:6])
 
 
-@pytest.mark.parametrize("change", [{}, {"vision": True}, {"silent_share": 0.3, "broken_replies": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{}, {"vision": True}, {"silence_keep_ratio": 0.3, "reply_corruption": 0.8}], ids=str
+)
 def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(run, write_config, tmp_path, change):
     stage = run["stages"][0]
     for name, value in change.items():
-        (stage["learn"] if name == "vision" else stage["data"])[name] = value
+        (stage["trainable"] if name == "vision" else stage["data"])[name] = value
     train(TrainConfig.load(write_config(run)))
     uninterrupted = losses(Path(run["output"]) / "1-dialogue", 6)
 
@@ -98,7 +102,7 @@ def test_a_killed_write_is_not_taken_for_a_model(run, write_config, monkeypatch)
 def test_what_is_wrong_with_the_last_stage_is_said_before_the_first_begins(run, write_config, change, error, sentence):
     run["stages"].append(copy.deepcopy(run["stages"][0]) | {"name": "late"} | change)
     with pytest.raises(error, match=sentence):
-        train(TrainConfig.load(write_config(run)), hold_out=HeldOut)
+        train(TrainConfig.load(write_config(run)))
     assert not Path(run["output"]).exists() or not list(Path(run["output"]).iterdir())
 
 
@@ -108,7 +112,7 @@ def test_half_a_checkpoint_is_not_gone_on_from(run, write_config):
     uninterrupted = losses(folder, 6)
     shutil.rmtree(folder / "model")
     (folder / "checkpoint-6" / "trainer_state.json").unlink()
-    (folder / "checkpoint-6" / "learned.safetensors").write_bytes(b"half of it")
+    (folder / "checkpoint-6" / "trained.safetensors").write_bytes(b"half of it")
     train(TrainConfig.load(write_config(run)))
     assert losses(folder, 6) == pytest.approx(uninterrupted, abs=1e-5)
 
@@ -158,12 +162,20 @@ def test_a_setting_that_there_was_not_then_had_its_default(run, write_config):
     train(TrainConfig.load(write_config(run)))
     path = Path(run["output"]) / "1-dialogue" / "settings.json"
     settings = json.loads(path.read_text())
-    del settings["stage"]["event_lesson"]
+    del settings["stage"]["auxiliary_losses"]
     path.write_text(json.dumps(settings))
     train(TrainConfig.load(write_config(run)))
-    run["stages"][0]["event_lesson"] = True
-    with pytest.raises(ConfigError, match=r"was trained with stage.event_lesson False, .* is True"):
+    run["stages"][0]["auxiliary_losses"] = ["event"]
+    with pytest.raises(ConfigError, match=r"was trained with stage.auxiliary_losses \[\], .* is \['event'\]"):
         train(TrainConfig.load(write_config(run)))
+
+
+def test_training_tells_the_samples_which_epoch_it_is(run, write_config, monkeypatch):
+    told = []
+    monkeypatch.setattr(DialogueSamples, "set_epoch", lambda _, epoch: told.append(epoch))
+    train(TrainConfig.load(write_config(run)))  # 6 steps of 2 of the 8 samples
+    assert sorted(set(told)) == [0, 1]
+    assert told == sorted(told)
 
 
 def test_an_unknown_stage_to_stop_after_is_an_error(run, write_config):
@@ -173,7 +185,7 @@ def test_an_unknown_stage_to_stop_after_is_an_error(run, write_config):
 
 def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run, write_config):
     scene = copy.deepcopy(run["stages"][0]) | {"name": "scene", "task": "scene"}
-    del scene["learn"]
+    del scene["trainable"]
     run["stages"].insert(0, scene)
     train(TrainConfig.load(write_config(run)))
     seen = LiveModel.from_pretrained(Path(run["output"]) / "1-scene" / "model", device="cpu")
@@ -183,12 +195,12 @@ def test_the_scene_stage_teaches_the_tower_and_the_next_stage_starts_from_it(run
     assert not torch.equal(seen.connector[0].weight, final.connector[0].weight)
 
 
-def test_lessons_teach_the_decoder_and_leave_no_trace_in_the_model(run, write_config, monkeypatch):
+def test_auxiliary_losses_teach_the_decoder_and_leave_no_trace_in_the_model(run, write_config, monkeypatch):
     train(TrainConfig.load(write_config(run)))
     plain = LiveModel.from_pretrained(Path(run["output"]) / "model", device="cpu")
-    run["output"] += "-lesson"
-    run["stages"][0].update(event_lesson=True, state_lesson=True)
-    run["stages"][0]["data"]["simulator"]["memory"] = [2, 4]
+    run["output"] += "-auxiliary"
+    run["stages"][0]["auxiliary_losses"] = ["event", "state"]
+    run["stages"][0]["data"]["context_seconds"] = [2, 4]
     trained = []
     monkeypatch.setattr(training_run, "train_stage", lambda model, *a: trained.append(model) or train_stage(model, *a))
     taught = LiveModel.from_pretrained(train(TrainConfig.load(write_config(run))), device="cpu")
@@ -212,14 +224,14 @@ def golden_run(run, tmp_path):
     parts = {"llm": str(GOLDENS / "base"), "vision": str(GOLDENS / "vision")}
     run["model"] = parts | {"live": {"frame_resolution": 96}}
     stage = run["stages"][0]
-    stage["learn"] = {"llm": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0}
+    stage["trainable"] = {"llm": "lora", "lora_r": 4, "lora_alpha": 8, "lora_dropout": 0.0}
     stage["data"] = {"dialogues": str(tmp_path / "dialogues.jsonl"), "features": str(tmp_path / "features")}
     return run
 
 
 def test_what_learns_is_kept_in_float32_and_the_rest_as_it_is(golden_run, write_config, monkeypatch):
     golden_run["model"]["dtype"] = "bfloat16"
-    golden_run["stages"][0]["learn"]["llm"] = "none"
+    golden_run["stages"][0]["trainable"]["llm"] = "none"
     golden_run["stages"][0]["trainer"]["bf16"] = True
     trained = []
     monkeypatch.setattr(training_run, "train_stage", lambda model, *a: trained.append(model) or train_stage(model, *a))
@@ -238,7 +250,7 @@ def test_held_out_dialogues_are_measured_while_an_adapter_is_trained(golden_run,
     stage = golden_run["stages"][0]
     stage["evaluation"] = dict(stage["data"])
     stage["trainer"].update(max_steps=8, save_steps=8, eval_strategy="steps", eval_steps=2, learning_rate=2e-3)
-    train(TrainConfig.load(write_config(golden_run)), hold_out=HeldOut)
+    train(TrainConfig.load(write_config(golden_run)))
     measured = evaluations(golden_run["output"], 8)
     assert [entry["step"] for entry in measured] == [2, 4, 6, 8]
     assert {"eval_lm_ppl", "eval_time_diff", "eval_fluency", "eval_lm_correctness"} <= measured[0].keys()
@@ -251,7 +263,7 @@ def test_on_the_simulator_the_model_is_run_live_after_every_epoch_and_learns_the
     unmeasured = losses(Path(run["output"]) / "1-dialogue", 12)
     run["output"] += "-measured"
     run["stages"][0]["evaluation"] = {"seeds": [8900, 8902], "seconds": 6.0, "resolution": 32}
-    folder = train(TrainConfig.load(write_config(run)), hold_out=HeldOut)
+    folder = train(TrainConfig.load(write_config(run)))
     measured = evaluations(run["output"], 12)
     assert [entry["step"] for entry in measured] == [4, 8]
     assert measured[0]["eval_streams"] == 2 and "eval_false_per_quiet_minute" in measured[0]
@@ -265,7 +277,7 @@ def test_a_held_out_dialogue_that_cannot_be_read_is_named_before_training(golden
     turns = [{"role": "stream", "num_frames": 3, "learn": True}, {"role": "assistant", "content": "x " * 4000}]
     write_dialogues([Dialogue("v0", (0, 3), turns)], tmp_path / "held_out.jsonl")
     with pytest.raises(DialogueError, match=r"held_out\.jsonl.*the decoder reads"):
-        train(TrainConfig.load(write_config(golden_run)), hold_out=HeldOut)
+        train(TrainConfig.load(write_config(golden_run)))
 
 
 @pytest.mark.parametrize("gradient_checkpointing", [False, True])
@@ -286,7 +298,7 @@ def test_lora_leaves_an_adapter_in_the_published_layout(golden_run, write_config
 
 def test_lora_on_an_output_layer_that_is_also_the_embedding_is_an_error(run, write_config):
     run["model"]["scratch"]["llm"]["tie_word_embeddings"] = True
-    run["stages"][0]["learn"] = {"llm": "lora"}
+    run["stages"][0]["trainable"] = {"llm": "lora"}
     with pytest.raises(ConfigError, match=r"learn\.lora_targets: lm_head"):
         train(TrainConfig.load(write_config(run)))
 

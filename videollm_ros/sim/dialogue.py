@@ -88,11 +88,15 @@ def dialogue(
     return messages
 
 
-def record(tabletop: Tabletop, fps: float = 2.0, start: int = 0, **options) -> dict:
-    """The dialogue as one line of a dataset: `{"video", "frames": [start, stop], "conversation"}`."""
+def to_record(tabletop: Tabletop, fps: float = 2.0, start: int = 0, **options) -> dict:
+    """Return the dialogue as one line of a dataset: `{"video", "frames": [start, stop], "conversation"}`."""
     conversation = dialogue(tabletop, fps, start=start, **options)
     stop = start + sum(message.get("num_frames", 0) for message in conversation)
     return {"video": f"tabletop-{tabletop.seed}", "frames": [start, stop], "conversation": conversation}
+
+
+record = to_record
+"""The name of earlier versions."""
 
 
 def _stream(num_frames: int) -> dict:
