@@ -91,8 +91,9 @@ class DialogueFile:
             DialogueError: they are missing, cannot be read, or are fewer than the dialogue says.
         """
         if not dialogue.num_frames:
-            empty = (0, *self._feature_shape) if "features" in self.gives else (0, 3, *[self._resolution] * 2)
-            return torch.zeros(empty, dtype=torch.float16 if "features" in self.gives else torch.uint8)
+            if self._features is not None or self._pool is not None:
+                return torch.zeros(0, *self._feature_shape, dtype=torch.float16)
+            return torch.zeros(0, 3, self._resolution, self._resolution, dtype=torch.uint8)
         if self._features is not None:
             return self._features.read(dialogue)
         if self._videos is not None:

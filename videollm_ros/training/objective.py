@@ -60,8 +60,7 @@ class StreamingObjective(nn.Module):
         if features is None:
             if frames is None:
                 raise ValueError("a batch needs features or frames")
-            with torch.set_grad_enabled(self.trains_vision and torch.is_grad_enabled()):
-                features = self.live.encode(frames)
+            features = self._encode(frames)
         # Behind a dialogue padding needs no mask: a causal decoder never looks there, and is faster without one.
         order = attention_mask.argsort(dim=1, descending=True, stable=True)
         input_ids, labels = input_ids.gather(1, order), labels.gather(1, order)
@@ -85,3 +84,10 @@ class StreamingObjective(nn.Module):
             "text_sum": losses[~stream].sum().detach(),
             "num_text": (~stream).sum(),
         }
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        """Encode frames uint8 [T, 3, R, R], with a gradient when the tower is trained."""
+        # A tower takes no empty batch. Of dialogues without frames it encodes one that nobody reads.
+        pictures = frames if len(frames) else frames.new_zeros(1, *frames.shape[1:])
+        with torch.set_grad_enabled(self.trains_vision and torch.is_grad_enabled()):
+            return self.live.encode(pictures)[: len(frames)]
