@@ -73,8 +73,9 @@ def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path):
 
 
 def test_answers_that_end_early_leave_no_file(tmp_path):
-    command = [sys.executable, "-m", "videollm_ros.training", "--init", str(tmp_path / "run.yaml")]
-    done = subprocess.run(command, cwd=ROOT, input="demo\n", capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 2
-    assert "the answers ended before the last question" in done.stderr
+    def ask(question):
+        raise EOFError
+
+    with pytest.raises(ConfigError, match="the answers ended before the last question"):
+        ask_and_write(tmp_path / "run.yaml", ask)
     assert not (tmp_path / "run.yaml").exists()

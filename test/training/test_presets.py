@@ -45,7 +45,7 @@ def make_parts(name, resolution, folder):
         llm_config(
             **SIZE,
             num_key_value_heads=2,
-            vocab_size=len(tokenizer),
+            vocab_size=len(tokenizer) + 8,
             max_position_embeddings=positions,
             tie_word_embeddings=tied,
         )
