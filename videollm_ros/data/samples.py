@@ -79,7 +79,7 @@ class DialogueSamples(Dataset[Sample]):
                 dialogue = source.dialogue(index, None)
                 source.check(dialogue)
                 num_tokens = len(self._encode(dialogue, dialogue.conversation)[0])
-                if self._max_tokens is not None and num_tokens > self._max_tokens:
+                if num_tokens > self._max_tokens:
                     dialogue.fail(
                         f"the dialogue of {dialogue.num_frames} frames has {num_tokens} tokens, the decoder reads "
                         f"{self._max_tokens} at most; make it shorter, or set data.max_tokens"
@@ -114,7 +114,7 @@ class DialogueSamples(Dataset[Sample]):
         if data.reply_corruption and rng.random() < data.reply_corruption:
             conversation = corrupt_reply(original, rng)
         input_ids, labels = self._encode(dialogue, conversation)
-        if conversation is not original and len(input_ids) > (self._max_tokens or len(input_ids)):
+        if conversation is not original and len(input_ids) > self._max_tokens:
             input_ids, labels = self._encode(dialogue, original)  # a correction made it too long
         if data.silence_keep_ratio < 1:
             labels = keep_silence(input_ids, labels, self._template, data.silence_keep_ratio, rng)

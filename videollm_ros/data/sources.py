@@ -165,9 +165,8 @@ def fingerprints(config: DataConfig) -> list[str | None]:
     return [None if source.dialogues is None else file_digest(source.dialogues) for source in config.all_sources]
 
 
-def max_tokens(config: DataConfig, model: LiveModel) -> int | None:
+def max_tokens(config: DataConfig, model: LiveModel) -> int:
     """Return the tokens that a dialogue may have: the setting, or the positions that the model knows."""
     if config.max_tokens is not None:
         return config.max_tokens
-    known: int | None = getattr(model.config, "max_positions", None)
-    return known or trained_range(model.llm.config.get_text_config())
+    return trained_range(model.llm.config.get_text_config(), model.config.max_positions)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from videollm_ros.data.dialogues import Dialogue, Message, count_frames, is_instruction
+from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
 from videollm_ros.live.template import DialogueTemplate, Turn
 
 _TOKENS_AROUND_TEXT = 16
@@ -31,7 +32,7 @@ class DialogueLimits:
 
     @property
     def max_text_tokens(self) -> int | None:
-        """Tokens of text that are carried along: the share of the context that a session gives to text by default."""
+        """Most tokens of text that are carried along when not everything fits, as a session does it by default."""
         return None if self.max_tokens is None else self.max_tokens // 4
 
 
@@ -73,7 +74,7 @@ class DialogueSplitter:
         if (start, stop) == dialogue.frames:
             return dialogue
         past, present = _divide(dialogue.conversation, start - begin, stop - begin)
-        past = list(_merge_streams(self._remembered(past)))
+        past = list(_forget(self._remembered(past, present)))
         return replace(dialogue, frames=(start, stop), conversation=[*past, *present], forgotten=count_frames(past))
 
     def text_lengths(self, messages: Sequence[Message]) -> list[int]:
@@ -126,17 +127,31 @@ class DialogueSplitter:
             f"{self.limits.max_tokens} at most; shorten the text"
         )
 
-    def _remembered(self, past: Sequence[Message]) -> list[Message]:
-        """Drop the oldest exchanges that exceed the text's share of the context."""
-        limit = self.limits.max_text_tokens
-        if limit is None:
+    def _remembered(self, past: Sequence[Message], present: Sequence[Message]) -> list[Message]:
+        """Return what a session has not evicted of the past when it has read the present. Its frames are for later."""
+        size, exchanges = self.limits.max_tokens, _exchanges(past)
+        if size is None:
             return list(past)
-        exchanges = _exchanges(past)
-        texts = [index for index, exchange in enumerate(exchanges) if _can_be_forgotten(exchange[0])]
-        lengths = [sum(self.text_lengths(exchanges[index])) for index in reversed(texts)]
-        num_kept = bisect_right(list(accumulate(lengths)), limit)
-        dropped = set(texts[: len(texts) - num_kept])
-        return [message for index, group in enumerate(exchanges) if index not in dropped for message in group]
+        segments = [Segment(SegmentKind.SYSTEM, self.system_tokens, 0.0), *map(self._segment, exchanges)]
+        growing = Segment(SegmentKind.TEXT, 0, 1.0)  # the newest segment is never evicted
+        needed = min(sum(self._segment([message]).length for message in present), size - self.system_tokens)
+        evicted = choose_evictions(
+            [*segments, growing], ContextLimits(size, 0.0, self.limits.max_text_tokens), needed, now=1.0
+        )
+        kept = (
+            exchange
+            for index, exchange in enumerate(exchanges, start=1)
+            if index not in evicted or segments[index].kind is SegmentKind.FRAME
+        )
+        return [message for exchange in kept for message in exchange]
+
+    def _segment(self, exchange: Sequence[Message]) -> Segment:
+        """Return what a stream turn, an instruction, or a query with its answer is in the context of a session."""
+        first = exchange[0]
+        if first["role"] == "stream":
+            return Segment(SegmentKind.FRAME, first["num_frames"] * self._frame_tokens, 0.0)
+        kind = SegmentKind.TEXT if _can_be_forgotten(first) else SegmentKind.INSTRUCTION
+        return Segment(kind, sum(self.text_lengths(exchange)), 0.0)
 
 
 class _TokenCounts:
@@ -208,7 +223,7 @@ def _divide(conversation: Sequence[Message], start: int, stop: int) -> tuple[lis
         num_past = min(max(start - num_frames, 0), count)
         num_shown = min(count, stop - num_frames) - num_past
         if num_past:
-            past.append(dict(message, num_frames=1, learn=False))
+            past.append(dict(message, num_frames=num_past, learn=False))
         if num_shown > 0:
             learned = min(max(_num_learned(message) - num_past, 0), num_shown)
             present.append(dict(message, num_frames=num_shown, learn=learned == num_shown or learned))
@@ -223,10 +238,12 @@ def _num_learned(stream: Message) -> int:
     return int(stream["num_frames"] * learn if isinstance(learn, bool) else min(learn, stream["num_frames"]))
 
 
-def _merge_streams(messages: Sequence[Message]) -> Iterator[Message]:
-    """Yield the messages with one stream turn in place of several in a row."""
+def _forget(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages with one forgotten frame in place of every run of them."""
     previous = None
     for message in messages:
-        if not (message["role"] == "stream" and previous is not None and previous["role"] == "stream"):
+        if message["role"] != "stream":
             yield message
+        elif previous is None or previous["role"] != "stream":
+            yield dict(message, num_frames=1, learn=False)
         previous = message

@@ -14,6 +14,7 @@ from videollm_ros.data.features import encode_frames
 from videollm_ros.evaluation.matching import StreamScore, score_stream
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel, StreamSession, Utterance
+from videollm_ros.live.speak_rule import DEFAULT_THRESHOLD
 from videollm_ros.sim import Tabletop, to_record
 
 
@@ -32,7 +33,7 @@ def evaluate_simulator(
     model: LiveModel,
     seeds: Iterable[int],
     seconds: float = 60.0,
-    threshold: float = 0.725,
+    threshold: float = DEFAULT_THRESHOLD,
     resolution: int = 96,
     tolerance: float = 1.0,
     teacher_forced: bool = True,
@@ -88,7 +89,7 @@ def _run(
     for number, question in enumerate(tabletop.questions):
         session.ask(question.text, question.time, query_id=str(number))
     stamps = [index / fps for index in range(len(frames))]
-    events = session.stream_embeds(model.embed(features), stamps)
+    events = session.observe_embeds(model.embed(features), stamps)
     utterances = [event for event in events if isinstance(event, Utterance) and event.text != nothing_new]
     score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
     metrics: dict[str, float] = {}

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -69,7 +69,8 @@ def make_objective(model: LiveModel, stage: StageConfig) -> SceneObjective | Str
         set_trainable(model, replace(stage.trainable, llm="none", vision=True), "")
         return SceneObjective(model.vision)
     set_trainable(model, stage.trainable, model.config.llm, stage.gradient_checkpointing)
-    model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight, **_positions(model, stage))
+    positions = _trained_positions(model, stage)
+    model.config = replace(model.config, stream_loss_weight=stage.stream_loss_weight, max_positions=positions)
     return StreamingObjective(
         model,
         stage.stream_loss_weight,
@@ -107,12 +108,11 @@ def training_arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingA
     return arguments
 
 
-def _positions(model: LiveModel, stage: StageConfig) -> dict[str, int]:
-    """Return `max_positions` when the stage trains on positions that the decoder's own configuration lacks."""
+def _trained_positions(model: LiveModel, stage: StageConfig) -> int | None:
+    """Return the positions that the model will have been trained on, when its decoder's configuration names fewer."""
     longest = max_tokens(stage.data, model)
-    known = trained_range(model.llm.config.get_text_config())
-    can_say = any(field.name == "max_positions" for field in fields(model.config))
-    return {"max_positions": longest} if can_say and longest is not None and longest > known else {}
+    is_new = longest > trained_range(model.llm.config.get_text_config())
+    return max(longest, model.config.max_positions or 0) if is_new else model.config.max_positions
 
 
 def _newest_checkpoint(folder: Path) -> str | None:
