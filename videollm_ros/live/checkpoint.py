@@ -32,6 +32,7 @@ from videollm_ros.live.checkpoint_files import (
     CheckpointError,
     check_shapes,
     find_beside,
+    read_json,
     read_tensors,
     resolve_checkpoint,
 )
@@ -134,6 +135,8 @@ def _read_source(folder: Path, llm: str | Path | None, vision: str | Path | None
         raise CheckpointError(
             f"{folder} has neither {ADAPTER_CONFIG} nor {CONFIG_NAME}, so it is not a LIVE checkpoint"
         )
+    if has_config:
+        read_json(folder / CONFIG_NAME)  # which bounds what the next line may meet
     config = LiveConfig.load(folder / CONFIG_NAME) if has_config else LiveConfig()
     if adapter is not None:
         config = replace(config, llm=str(llm or adapter.base or config.llm), vision=str(vision or config.vision))
