@@ -110,7 +110,7 @@ def test_a_session_reads_what_the_encoder_delivers(encoder_of, deliveries, golde
         encoder.put(index)
     deliveries.wait(24)
     stamps = [index / 2 for index in range(24)]
-    events = StreamSession(golden_model).stream_embeds(stack_embeds(deliveries.frames), stamps)
+    events = StreamSession(golden_model).observe_embeds(stack_embeds(deliveries.frames), stamps)
     said = [(event.stamp, event.text) for event in events if isinstance(event, Utterance)]
     expected = StreamSession(golden_model).observe_many(golden_frames, stamps)
     assert said == [(utterance.stamp, utterance.text) for utterance in expected]
