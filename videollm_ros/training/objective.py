@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videollm_ros.live import LiveModel
-from videollm_ros.live.template import IGNORED
+from videollm_ros.live.loss import stream_loss
 from videollm_ros.training.simulator.auxiliary_losses import EventLoss, StateLoss
 
 
@@ -65,25 +64,15 @@ class StreamingObjective(nn.Module):
         order = attention_mask.argsort(dim=1, descending=True, stable=True)
         input_ids, labels = input_ids.gather(1, order), labels.gather(1, order)
         logits = self.live(input_ids, features).logits
-        learned = labels != IGNORED
-        losses = F.cross_entropy(logits[learned].float(), labels[learned], reduction="none")
-        stream = (input_ids == self.live.template.frame_token_id)[learned]
-        weighted = torch.where(stream, losses * self.stream_weight, losses).sum()
-        num_learned = learned.sum()
         is_frame = input_ids == self.live.template.frame_token_id
+        sums = stream_loss(logits, labels, is_frame, self.stream_weight)
+        weighted = sums.loss_sum
         if self.event_loss is not None and events is not None:
             weighted = weighted + self.event_loss(is_frame, events)
         if self.state_loss is not None and states is not None:
             weighted = weighted + self.state_loss(is_frame, states)
-        return {
-            "loss": weighted / num_learned.clamp(min=1),
-            "loss_sum": weighted,
-            "num_learned": num_learned,
-            "stream_sum": losses[stream].sum().detach(),
-            "num_stream": stream.sum(),
-            "text_sum": losses[~stream].sum().detach(),
-            "num_text": (~stream).sum(),
-        }
+        sums = sums._replace(loss_sum=weighted)
+        return {"loss": sums.loss, **sums._asdict()}
 
     def _encode(self, frames: Tensor) -> Tensor:
         """Encode frames uint8 [T, 3, R, R], with a gradient when the tower is trained."""

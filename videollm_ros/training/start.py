@@ -4,26 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors.torch import load_file
-from torch import Tensor
 
 from videollm_ros.live import CheckpointError, LiveConfig, LiveModel
-from videollm_ros.live.checkpoint import load_llm, load_tokenizer, load_vision_tower
+from videollm_ros.live.adapter import ADAPTER_CONFIG, CONNECTOR_PREFIX, prepare_for, read_adapter
+from videollm_ros.live.checkpoint_files import check_shapes, find_beside, resolve_checkpoint
 from videollm_ros.live.config import CONFIG_NAME
-from videollm_ros.live.model import make_connector
+from videollm_ros.live.connector import make_connector
+from videollm_ros.live.parts import load_llm, load_tokenizer, load_vision_tower
 from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.training.config import ModelConfig, TrainableConfig, live_config
 from videollm_ros.training.simulator.scratch import make_model
 from videollm_ros.training.yaml_dataclass import ConfigError
-
-_ADAPTER_CONFIG = "adapter_config.json"
-_CONNECTOR = "base_model.model.connector."
 
 
 def load_start(config: ModelConfig, trainable: TrainableConfig | None = None) -> LiveModel:
@@ -31,7 +26,7 @@ def load_start(config: ModelConfig, trainable: TrainableConfig | None = None) ->
 
     Args:
         config: where it is.
-        trainable: of the first stage. It says how an adapter is trained.
+        trainable: of the first stage. With LoRA an adapter is not merged, and has this dropout.
 
     Raises:
         CheckpointError: a part is missing. ConfigError: a wrong setting, or parts that do not fit each other.
@@ -41,71 +36,50 @@ def load_start(config: ModelConfig, trainable: TrainableConfig | None = None) ->
     if config.checkpoint is None:
         places = {"llm": _absolute(str(config.llm)), "vision": _absolute(str(config.vision))}
         return _compose(live_config(config.live, "model.live", **places), getattr(torch, config.dtype))
-    folder = _local_folder(config.checkpoint)
-    if trainable is None or trainable.llm != "lora" or not (folder / _ADAPTER_CONFIG).exists():
+    folder = resolve_checkpoint(config.checkpoint)
+    if trainable is None or trainable.llm != "lora" or not (folder / ADAPTER_CONFIG).exists():
         return LiveModel.from_pretrained(folder, llm=config.llm, vision=config.vision, device="cpu", dtype=config.dtype)
-    return _load_adapter(folder, config, trainable)
+    return _load_adapter(folder, config, trainable.lora_dropout)
 
 
 def has_own_tower(model: LiveModel) -> bool:
     """Return whether the model's vision tower was trained and stored with an adapter."""
-    return (Path(model.config.vision).parent / _ADAPTER_CONFIG).exists()
+    return (Path(model.config.vision).parent / ADAPTER_CONFIG).exists()
 
 
-def _local_folder(checkpoint: str) -> Path:
-    """Return the folder of a checkpoint, downloaded when it is a hub id."""
-    folder = Path(checkpoint).expanduser()
-    if folder.is_dir():
-        return folder
-    try:
-        return Path(snapshot_download(checkpoint, allow_patterns=["*.json", "*.safetensors"]))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint} is not a folder and cannot be downloaded: {error}") from error
+def _load_adapter(folder: Path, config: ModelConfig, dropout: float) -> LiveModel:
+    """Load an adapter with its connector and its base, and leave it beside the base's weights."""
+    from peft import LoraConfig, get_peft_model
 
-
-def _load_adapter(folder: Path, config: ModelConfig, trainable: TrainableConfig) -> LiveModel:
-    """Load a published adapter with its connector, and leave it beside the decoder's own weights."""
-    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-
-    dtype = getattr(torch, config.dtype)
-    weights = load_file(folder / "adapter_model.safetensors")
-    adapter = LoraConfig.from_pretrained(folder)
-    live = LiveConfig.load(folder / CONFIG_NAME) if (folder / CONFIG_NAME).exists() else LiveConfig()
-    llm = config.llm or adapter.base_model_name_or_path or live.llm
-    live = replace(live, llm=_absolute(llm, folder), vision=_absolute(config.vision or live.vision, folder))
-    if not (folder / CONFIG_NAME).exists():
+    adapter, dtype = read_adapter(folder), getattr(torch, config.dtype)
+    has_config = (folder / CONFIG_NAME).exists()
+    live = LiveConfig.load(folder / CONFIG_NAME) if has_config else LiveConfig()
+    named = {"llm": config.llm or adapter.base or live.llm, "vision": config.vision or live.vision}
+    live = replace(live, **{part: _absolute(str(find_beside(folder, place, ()))) for part, place in named.items()})
+    if not has_config:
         live = replace(live, frame_resolution=load_vision_tower(live.vision, dtype).config.image_size)
     model = _compose(live, dtype)
-    connector = {name.removeprefix(_CONNECTOR): t for name, t in weights.items() if name.startswith(_CONNECTOR)}
-    _check_names(connector, model.connector.state_dict(), folder)
-    model.connector.load_state_dict(connector)
-    adapter.modules_to_save = None  # the connector is not a part of the decoder here
-    adapter.base_model_name_or_path = live.llm
-    adapter.lora_dropout = trainable.lora_dropout
-    if isinstance(adapter.target_modules, str):  # a pattern: take the layers that the file has
-        adapter.target_modules = {
-            name.split(".lora_A.")[0].split("model.", 2)[-1] for name in weights if "lora_A" in name
-        }
-    model.llm = get_peft_model(model.llm, adapter, autocast_adapter_dtype=False)
-    decoder = {name: tensor for name, tensor in weights.items() if not name.startswith(_CONNECTOR)}
-    lora = {name: tensor for name, tensor in decoder.items() if ".lora_" in name}
-    _check_names(lora, get_peft_model_state_dict(model.llm, save_embedding_layers=False), folder)
-    set_peft_model_state_dict(model.llm, lora)
-    parameters = dict(model.llm.named_parameters())
-    for name in decoder.keys() & parameters.keys():  # parameters that the adapter brings in full
-        parameters[name].data = decoder[name].to(parameters[name].dtype)
+    expected = {f"{CONNECTOR_PREFIX}{name}": tensor for name, tensor in model.connector.state_dict().items()}
+    check_shapes(adapter.connector, expected, adapter.weights_path)
+    model.connector.load_state_dict(
+        {name.removeprefix(CONNECTOR_PREFIX): tensor for name, tensor in adapter.connector.items()}
+    )
+    prepare_for(adapter, model.llm)
+    settings = LoraConfig.from_pretrained(folder)
+    settings.modules_to_save = None  # the connector is not a part of the decoder here
+    settings.base_model_name_or_path, settings.lora_dropout = live.llm, dropout
+    settings.target_modules = set(adapter.targets or adapter.pairs)  # never a pattern
+    model.llm = get_peft_model(model.llm, settings, autocast_adapter_dtype=False)
+    for name, pair in adapter.pairs.items():
+        layer = model.llm.get_submodule(f"base_model.model.{name}")
+        for half, tensor in ((layer.lora_A, pair.down), (layer.lora_B, pair.up)):
+            weight = half["default"].weight
+            if weight.shape != tensor.shape:
+                raise CheckpointError(
+                    f"{folder}: the adapter of {name} is {list(tensor.shape)}, not {list(weight.shape)}"
+                )
+            weight.data = tensor.to(weight.dtype)
     return model
-
-
-def _check_names(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], folder: Path) -> None:
-    """Raise CheckpointError unless tensors of the same names and shapes are found as expected."""
-    for name in sorted(found.keys() ^ expected.keys()):
-        raise CheckpointError(f"{folder}: the adapter {'has' if name in found else 'lacks'} the tensor {name}")
-    for name, tensor in expected.items():
-        if found[name].shape != tensor.shape:
-            raise CheckpointError(
-                f"{folder}: the tensor {name} has shape {list(found[name].shape)}, the model takes {list(tensor.shape)}"
-            )
 
 
 def _compose(live: LiveConfig, dtype: torch.dtype) -> LiveModel:
@@ -119,10 +93,10 @@ def _compose(live: LiveConfig, dtype: torch.dtype) -> LiveModel:
         raise ConfigError(f"model: {error}") from error
 
 
-def _absolute(source: str, beside: Path | None = None) -> str:
+def _absolute(source: str) -> str:
     """Return a folder as an absolute path, because the output names it and is read from other places.
 
     A hub id stays as it is.
     """
-    places = [*([] if beside is None else [beside / source]), Path(source).expanduser()]
-    return next((str(place.resolve()) for place in places if place.is_dir()), source)
+    folder = Path(source).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else source

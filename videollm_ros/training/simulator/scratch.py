@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from videollm_ros.live import LiveModel
-from videollm_ros.live.model import make_connector
+from videollm_ros.live.connector import make_connector
 from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.sim import sentences
 from videollm_ros.training.config import ScratchConfig, live_config
