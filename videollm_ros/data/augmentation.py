@@ -87,7 +87,9 @@ def forget_frames(
     limits = ContextLimits(max_tokens=8 * size, vision_seconds=max(total - num_frames, 0), text_tokens=size)
     following = Segment(SegmentKind.TEXT, 0, total)
     evicted = choose_evictions([*segments, following], limits, needed=7 * size + 1, now=total) if num_frames else set()
-    ids, kept_labels, position, frame_kept = [], [], 0, False
+    ids: list[int] = []
+    kept_labels: list[int] = []
+    position, frame_kept = 0, False
     for index, segment in enumerate(segments):
         stop = position + segment.length
         if index not in evicted:

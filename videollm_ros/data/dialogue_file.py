@@ -8,6 +8,7 @@ import copy
 import random
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -133,7 +134,8 @@ class DialogueFile:
         if self._synthetic is None:
             return self
         source = copy.copy(self)
-        home, frames = vision.scale.device, synthetic_frames(self._synthetic, _SYNTHETIC_POOL, self._resolution)
+        home: Any = vision.scale.device
+        frames = synthetic_frames(self._synthetic, _SYNTHETIC_POOL, self._resolution)
         source._pool = encode_frames(vision.to(device), frames).half().cpu()
         vision.to(home)
         return source

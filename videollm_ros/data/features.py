@@ -91,7 +91,8 @@ def write_features(
 
     At most `batch_size` frames are held at once.
     """
-    device, resolution = encoder.scale.device, encoder.config.frame_resolution
+    device: Any = encoder.scale.device
+    resolution = encoder.config.frame_resolution
     features = []
     remaining = iter(frames)
     while batch := list(islice(remaining, batch_size)):

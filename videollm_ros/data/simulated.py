@@ -147,7 +147,7 @@ class SimulatorSource:
 
     def encoded(self, vision: VisionEncoder, device: torch.device | str) -> SimulatorSource:
         """Encode all frames on `device`; return a source that gives features."""
-        home = vision.scale.device
+        home: Any = vision.scale.device
         vision.to(device)
         try:
             frames = tqdm(

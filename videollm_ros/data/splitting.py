@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from typing import NoReturn
 
 from videollm_ros.data.dialogues import Dialogue, Message, count_frames, is_instruction
 from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
@@ -55,7 +56,8 @@ class DialogueSplitter:
         if self._surely_fits(dialogue):
             return [dialogue.frames]
         counts = _TokenCounts(dialogue.conversation, self)
-        parts, first = [], 0
+        parts: list[tuple[int, int]] = []
+        first = 0
         while first < dialogue.num_frames or not parts:
             last = self._last_frame(counts, first, end - begin)
             if last is None:
@@ -121,7 +123,7 @@ class DialogueSplitter:
         on_turns = counts.turn_ends[: bisect_right(counts.turn_ends, last)]
         return on_turns[-1] if last < end and on_turns and on_turns[-1] > first else last
 
-    def _refuse(self, dialogue: Dialogue, num_tokens: int, frame: int) -> None:
+    def _refuse(self, dialogue: Dialogue, num_tokens: int, frame: int) -> NoReturn:
         dialogue.fail(
             f"frame {frame} with the text that belongs to it has {num_tokens} tokens, the decoder reads "
             f"{self.limits.max_tokens} at most; shorten the text"

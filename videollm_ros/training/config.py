@@ -230,7 +230,7 @@ class TrainConfig:
         return load_yaml(path, cls, RENAMED)
 
 
-def live_config(values: dict[str, Any], name: str, **places: str) -> LiveConfig:
+def live_config(values: dict[str, Any], name: str, **places: Any) -> LiveConfig:
     """Make a LiveConfig.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import TrainingArguments, set_seed
@@ -85,7 +86,7 @@ def training_arguments(stage: StageConfig, folder: Path, seed: int) -> TrainingA
     Raises:
         ConfigError: a setting that the Trainer does not know or refuses, or several GPUs in one process.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "report_to": "tensorboard",
         "use_cpu": not torch.cuda.is_available(),
         "logging_steps": 10,
@@ -123,7 +124,7 @@ def _newest_checkpoint(folder: Path) -> str | None:
     return str(complete[max(complete)]) if complete else None
 
 
-def _number(value: object) -> object:
+def _number(value: Any) -> Any:
     """Return a number that YAML takes for text, such as 2e-4 without a point, as a number."""
     try:
         return float(value) if isinstance(value, str) else value

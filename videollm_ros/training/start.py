@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -54,8 +55,9 @@ def _load_adapter(folder: Path, config: ModelConfig, dropout: float) -> LiveMode
     adapter, dtype = read_adapter(folder), getattr(torch, config.dtype)
     has_config = (folder / CONFIG_NAME).exists()
     live = LiveConfig.load(folder / CONFIG_NAME) if has_config else LiveConfig()
-    named = {"llm": config.llm or adapter.base or live.llm, "vision": config.vision or live.vision}
-    live = replace(live, **{part: _absolute(str(find_beside(folder, place, ()))) for part, place in named.items()})
+    llm, vision = config.llm or adapter.base or live.llm, config.vision or live.vision
+    places = [_absolute(str(find_beside(folder, place, ()))) for place in (llm, vision)]
+    live = replace(live, llm=places[0], vision=places[1])
     if not has_config:
         live = replace(live, frame_resolution=load_vision_tower(live.vision, dtype).config.image_size)
     model = _compose(live, dtype)
@@ -65,13 +67,14 @@ def _load_adapter(folder: Path, config: ModelConfig, dropout: float) -> LiveMode
         {name.removeprefix(CONNECTOR_PREFIX): tensor for name, tensor in adapter.connector.items()}
     )
     prepare_for(adapter, model.llm)
-    settings = LoraConfig.from_pretrained(folder)
+    settings = LoraConfig.from_pretrained(str(folder))
     settings.modules_to_save = None  # the connector is not a part of the decoder here
     settings.base_model_name_or_path, settings.lora_dropout = live.llm, dropout
     settings.target_modules = set(adapter.targets or adapter.pairs)  # never a pattern
-    model.llm = get_peft_model(model.llm, settings, autocast_adapter_dtype=False)
+    adapted: Any = get_peft_model(model.llm, settings, autocast_adapter_dtype=False)
+    model.llm = adapted
     for name, pair in adapter.pairs.items():
-        layer = model.llm.get_submodule(f"base_model.model.{name}")
+        layer = adapted.get_submodule(f"base_model.model.{name}")
         for half, tensor in ((layer.lora_A, pair.down), (layer.lora_B, pair.up)):
             weight = half["default"].weight
             if weight.shape != tensor.shape:

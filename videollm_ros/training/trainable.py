@@ -129,4 +129,5 @@ def _add_lora(model: LiveModel, trainable: TrainableConfig, base: str) -> None:
         task_type=TaskType.CAUSAL_LM,
         base_model_name_or_path=base,
     )
-    model.llm = get_peft_model(model.llm, config)
+    adapted: Any = get_peft_model(model.llm, config)
+    model.llm = adapted

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -85,11 +85,12 @@ class ObjectiveTrainer(Trainer):
         """Measure the model and log it, as the Trainer does with its own evaluation."""
         if self._validator is None:
             return {}
-        self.model.eval()
+        model: Any = self.model
+        model.eval()
         try:
             figures = self._validator.measure()
         finally:
-            self.model.train()
+            model.train()
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -100,15 +101,15 @@ class ObjectiveTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if not self.args.should_save:  # every process is here, one writes
             return
-        folder = Path(output_dir or self.args.output_dir)
+        folder = Path(output_dir or str(self.args.output_dir))
         folder.mkdir(parents=True, exist_ok=True)
-        save_trained(self.model, folder / WEIGHTS_NAME, state_dict)
+        save_trained(cast(nn.Module, self.model), folder / WEIGHTS_NAME, state_dict)
         torch.save(self.args, folder / "training_args.bin")
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         path = Path(resume_from_checkpoint) / WEIGHTS_NAME
         if path.exists():
-            load_trained(model or self.model, path)
+            load_trained(model or cast(nn.Module, self.model), path)
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 

@@ -39,7 +39,8 @@ class HiddenStateHook(nn.Module):
         hidden, self._hidden = self._hidden, None
         if hidden is None:
             raise RuntimeError("the decoder has read no batch since the last call")
-        return hidden[is_frame].unflatten(0, (-1, num_tokens))
+        frames: Tensor = hidden[is_frame].unflatten(0, (-1, num_tokens))
+        return frames
 
     def _keep(self, layer: nn.Module, given: tuple[object, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         self._hidden = output[0] if isinstance(output, tuple) else output

@@ -13,7 +13,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
-    PretrainedConfig,
     PreTrainedTokenizerFast,
     SiglipVisionConfig,
     SiglipVisionModel,
@@ -54,7 +53,7 @@ def make_model(config: ScratchConfig) -> LiveModel:
         raise ConfigError(f"model.scratch makes no model: {error!r}") from error
 
 
-def _settings(kind: Any, values: dict[str, Any], name: str, **ours: int) -> PretrainedConfig:
+def _settings(kind: Any, values: dict[str, Any], name: str, **ours: int) -> Any:
     """Make a configuration of `kind` from the settings model.scratch.`name` and those that follow from others."""
     name = f"model.scratch.{name}"
     declared = {field.name for field in dataclasses.fields(kind)}
