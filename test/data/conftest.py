@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line in this process: what it wrote, what it said, and its exit code."""
+"""The command line in this process, with what it wrote and said; indexes of dialogues are in the test's own folder."""
 
 import json
 from dataclasses import dataclass
@@ -38,3 +38,9 @@ def convert(tmp_path, capsys):
         return Converted(code, lines, captured.out + captured.err)
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def cache_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "videollm_ros" / "dialogues"

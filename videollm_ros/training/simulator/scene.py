@@ -1,12 +1,12 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The vision tower's own lesson before any dialogue: which item stands in which place, what is held, what moves.
+"""The vision tower's own task before any dialogue: which item stands in which place, what is held, what moves.
 
-Each token learns as well which part of the frame it is of, since a decoder that finds an item has no other way to know
-where it is.
+Each token also learns which part of the frame it shows: a decoder that finds an item has no other way to know where
+the item is.
 
 A tower from scratch learns to see far sooner from a few labels per frame than through the words of a decoder.
-The heads are thrown away afterwards; only the tower is kept.
+The heads are thrown away afterwards. Only the tower is kept.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from videollm_ros.data.simulated import SimulatorConfig
 from videollm_ros.live.template import IGNORED
 from videollm_ros.live.vision import VisionEncoder, letterbox
 from videollm_ros.sim import Item, Tabletop
 from videollm_ros.sim.world import COLOURS, PLACES, SHAPES
-from videollm_ros.training.config import ConfigError, SimulatorConfig
+from videollm_ros.training.yaml_dataclass import ConfigError
 
 FRAMES_PER_SAMPLE = 8
 SAMPLES_PER_STREAM = 2
@@ -36,6 +37,11 @@ class SceneObjective(nn.Module):
     """A vision encoder with linear heads on its frame tokens."""
 
     def __init__(self, vision: VisionEncoder) -> None:
+        """Make the heads.
+
+        Raises:
+            ConfigError: a frame whose tokens do not have one column per place.
+        """
         super().__init__()
         rows, columns = vision.config.frame_token_pooled or (0, 0)
         if columns != len(PLACES):
@@ -49,7 +55,7 @@ class SceneObjective(nn.Module):
         self.part = nn.Linear(vision.hidden_size, rows * columns)
 
     def forward(self, frames: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Frames uint8 [T, 3, R, R] and labels [T, 9] as `scene_labels` gives them; returns the loss."""
+        """Return the loss of frames uint8 [T, 3, R, R] with labels [T, 9] as `scene_labels` makes them."""
         tokens = self.vision(frames)
         pooled = tokens[:, int(self.vision.config.frame_token_cls) :]
         grid = pooled.unflatten(1, (self.rows, len(PLACES)))
@@ -67,17 +73,20 @@ class SceneObjective(nn.Module):
         return {"loss": loss, "loss_sum": loss_sum}
 
 
-class SceneFrames(Dataset):
+class SceneFrames(Dataset[tuple[Tensor, Tensor]]):
     """Sample i: frames of one stream at random times, half of them around events, and their labels."""
 
     def __init__(self, config: SimulatorConfig, resolution: int, seed: int) -> None:
+        """Take the streams, the side of the tower's frame in pixels, and the seed of what is drawn."""
         self._config, self._resolution, self._seed = config, resolution, seed
         self._num_streams = config.seeds[1] - config.seeds[0]
 
     def __len__(self) -> int:
+        """Return the number of samples."""
         return SAMPLES_PER_STREAM * self._num_streams
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return frames uint8 [T, 3, R, R] and their labels [T, 9]."""
         stream = self._config.seeds[0] + index % self._num_streams
         rng = np.random.default_rng((self._seed, index))
         sides = self._config.resolutions
@@ -94,7 +103,7 @@ class SceneFrames(Dataset):
 
 
 def scene_labels(tabletop: Tabletop, times: np.ndarray) -> Tensor:
-    """Labels [T, 9]: colour and shape at each place and in the gripper (0: nothing), and whether something moves.
+    """Return labels [T, 9]: color and shape at each place and in the gripper (0: nothing), and whether something moves.
 
     While something moves, a single picture does not say what stood where: those labels are -100.
     """
@@ -111,7 +120,7 @@ def scene_labels(tabletop: Tabletop, times: np.ndarray) -> Tensor:
 
 
 def collate_scenes(samples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """A batch of the frames of several streams."""
+    """Make a batch of the frames of several streams."""
     return {"frames": torch.cat([s[0] for s in samples]), "labels": torch.cat([s[1] for s in samples])}
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Dialogues as samples: what is random in them, and those that the decoder cannot read."""
 
+from collections import Counter
 from pathlib import Path
 
 import av
@@ -11,10 +12,9 @@ import torch
 
 from videollm_ros.data import Dialogue, DialogueError, FeatureFolder
 from videollm_ros.data.dialogues import write_dialogues
+from videollm_ros.data.samples import DialogueSamples
+from videollm_ros.data.sources import FEATURES, FRAMES, DataConfig, open_sources
 from videollm_ros.live import LiveModel
-from videollm_ros.training.config import DataConfig, TrainConfig
-from videollm_ros.training.run import train
-from videollm_ros.training.samples import DialogueSamples, file_sources
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
@@ -46,36 +46,37 @@ def store(tmp_path, model):
 
 
 def samples_of(data, model):
-    return DialogueSamples(file_sources(data, model), model, data, 0, frames=data.videos is not None)
+    visual = FEATURES if data.videos is None else FRAMES
+    return DialogueSamples(open_sources(data, model, 0), model, data, 0, visual)
 
 
-def test_a_dialogue_longer_than_the_decoder_reads_is_named(store, model, tmp_path):
+def test_text_that_the_decoder_cannot_read_is_named(tmp_path, model):
     most = model.llm.config.max_position_embeddings
-    samples_of(store(4, most // 11 - 20), model).check_lengths()
+    turns = [{"role": "stream", "num_frames": 2, "learn": True}, {"role": "assistant", "content": "cup " * most}]
+    write_dialogues([Dialogue("v", (0, 2), turns)], tmp_path / "long.jsonl")
+    data = DataConfig(dialogues=str(tmp_path / "long.jsonl"), synthetic="black")
     with pytest.raises(DialogueError) as error:
-        samples_of(store(4, most), model).check_lengths()
-    assert str(error.value).startswith(f"{tmp_path / 'dialogues.jsonl'}:2: the dialogue of {most} frames has ")
+        open_sources(data, model, 0)
+    assert str(error.value).startswith(f"{tmp_path / 'long.jsonl'}:1: frame 1 with the text that belongs to it has ")
     assert f"the decoder reads {most} at most" in str(error.value)
 
 
-def test_features_of_another_model_are_named(store, model, tmp_path):
+def test_features_of_another_model_are_named(store, model):
     data = store(4, 4)
     FeatureFolder(data.features).write("v1", torch.zeros(4, 7, 64))
     with pytest.raises(DialogueError, match=r"l:2: the features of video v1 are \[7, 64\] per frame, .* \[10, 64\]"):
-        file_sources(data, model)
+        samples_of(data, model).check()
 
 
-def test_a_run_looks_at_the_lengths_before_it_trains(store, run, write_config):
-    data = store(4, 300)
-    run["model"] = {"llm": str(GOLDENS / "base"), "vision": str(GOLDENS / "vision"), "live": {"frame_resolution": 96}}
-    run["stages"][0]["data"] = {"dialogues": data.dialogues, "features": data.features}
-    with pytest.raises(DialogueError, match="the decoder reads 2048 at most"):
-        train(TrainConfig.load(write_config(run)))
-    assert not list(Path(run["output"]).glob("*/checkpoint-*"))
+def test_a_dialogue_longer_than_its_features_is_named_before_training(store, model):
+    data = store(4, 4)
+    FeatureFolder(data.features).write("v1", torch.zeros(3, 10, 64))
+    with pytest.raises(DialogueError, match="l:2: the dialogue ends at frame 4, but the video v1 has only 3"):
+        samples_of(data, model).check()
 
 
 def test_what_is_random_is_another_in_each_epoch_and_the_same_within_one(store, model):
-    samples = samples_of(store(30, silent_share=0.5), model)
+    samples = samples_of(store(30, silence_keep_ratio=0.5), model)
     first = samples[0].labels
     assert samples[0].labels == first
     samples.set_epoch(1)
@@ -84,12 +85,33 @@ def test_what_is_random_is_another_in_each_epoch_and_the_same_within_one(store, 
     assert samples[0].labels == first
 
 
-def test_training_tells_the_samples_which_epoch_it_is(run, write_config, monkeypatch):
-    told = []
-    monkeypatch.setattr(DialogueSamples, "set_epoch", lambda _, epoch: told.append(epoch))
-    train(TrainConfig.load(write_config(run)))  # 6 steps of 2 of the 8 samples
-    assert sorted(set(told)) == [0, 1]
-    assert told == sorted(told)
+@pytest.mark.parametrize(("weight", "num_epochs"), [(1.0, 1), (2.0, 1), (0.25, 4), (0.4, 5)])
+def test_a_weight_says_how_often_a_dialogue_is_seen_per_epoch(store, model, weight, num_epochs):
+    samples = samples_of(store(*range(1, 21), weight=weight), model)
+    seen = Counter()
+    for epoch in range(num_epochs):
+        samples.set_epoch(epoch)
+        assert len(samples) == round(20 * weight)
+        seen.update(len(samples[index].features) for index in range(len(samples)))
+    assert seen == Counter(dict.fromkeys(range(1, 21), round(weight * num_epochs)))
+
+
+def test_a_part_of_a_source_is_not_the_start_of_its_file(store, model):
+    samples = samples_of(store(*range(1, 21), weight=0.25), model)
+    assert sorted(len(samples[index].features) for index in range(5)) != [1, 2, 3, 4, 5]
+
+
+def test_with_a_short_context_about_every_second_sample_has_its_last_frames_only(store, model):
+    samples = samples_of(store(*[40] * 60, context_seconds=(2.0, 4.0)), model)
+    lengths = [len(samples[index].features) for index in range(60)]
+    short = [length for length in lengths if length < 40]
+    assert 15 < len(short) < 45
+    assert all(4 <= length <= 8 for length in short)
+    for index in range(60):
+        sample = samples[index]
+        assert sample.input_ids.count(model.template.frame_token_id) == 10 * len(sample.features)
+    samples.set_epoch(1)
+    assert [len(samples[index].features) for index in range(60)] != lengths
 
 
 @pytest.fixture
@@ -124,9 +146,16 @@ def test_a_video_that_cannot_be_read_is_named_with_its_dialogue(videos, model, t
     (videos / "torn.mp4").write_bytes(b"this is no film")
     dialogue = Dialogue("torn", (0, 2), [{"role": "stream", "num_frames": 2}])
     write_dialogues([dialogue], tmp_path / "dialogues.jsonl")
-    (source,) = file_sources(DataConfig(dialogues=str(tmp_path / "dialogues.jsonl"), videos=str(videos)), model)
-    with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: .*torn.mp4 cannot be read as a video"):
-        source.read(source.dialogue)
+    samples = samples_of(DataConfig(dialogues=str(tmp_path / "dialogues.jsonl"), videos=str(videos)), model)
+    with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: .*torn.mp4"):
+        samples[0]
+
+
+def test_a_missing_video_is_named_before_training(videos, model, tmp_path):
+    write_dialogues([Dialogue("gone", (0, 2), [{"role": "stream", "num_frames": 2}])], tmp_path / "dialogues.jsonl")
+    samples = samples_of(DataConfig(dialogues=str(tmp_path / "dialogues.jsonl"), videos=str(videos)), model)
+    with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: the video gone is not in"):
+        samples.check()
 
 
 def test_a_video_shorter_than_its_dialogue_is_named(videos, model):

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Judging what was said: whether an utterance means an event, and for how long nothing happens."""
+"""Judge what was said: whether an utterance means an event, and for how long nothing happens."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from videollm_ros.sim.sentences import parse_event
 from videollm_ros.sim.world import Event
 
 
-def says(text: str, event: Event) -> bool:
-    """Whether an utterance means this event, whatever its wording."""
+def matches(text: str, event: Event) -> bool:
+    """Return whether an utterance means this event, whatever its wording."""
     return parse_event(text) == event.meaning
 
 
 def quiet_intervals(
     events: Sequence[Event], seconds: float, tolerance: float = 1.0, at_least: float = 0.0
 ) -> list[tuple[float, float]]:
-    """The (start, stop) [s] of a stream in which there is nothing to say.
+    """Return the (start, stop) [s] of a stream in which there is nothing to say.
 
     An event takes up the time from its onset to `tolerance` [s] after it. Intervals shorter than `at_least`
-    [s] are left out. An unasked utterance inside one of them is false.
+    [s] are left out. A proactive utterance inside one of them is false.
     """
     intervals, free_from = [], 0.0
     for event in sorted(events, key=lambda event: event.onset):
@@ -32,5 +32,5 @@ def quiet_intervals(
 
 
 def quiet_minutes(events: Sequence[Event], seconds: float, tolerance: float = 1.0, at_least: float = 0.0) -> float:
-    """How long there is nothing to say, in minutes: the sum of `quiet_intervals`."""
+    """Return for how many minutes there is nothing to say: the sum of `quiet_intervals`."""
     return sum(stop - start for start, stop in quiet_intervals(events, seconds, tolerance, at_least)) / 60

@@ -13,19 +13,19 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
-    PretrainedConfig,
     PreTrainedTokenizerFast,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
 
 from videollm_ros.live import LiveModel
-from videollm_ros.live.model import make_connector
+from videollm_ros.live.connector import make_connector
 from videollm_ros.live.vision import VisionEncoder
 from videollm_ros.sim import sentences
-from videollm_ros.training.config import ConfigError, ScratchConfig, check_names, live_config
+from videollm_ros.training.config import ScratchConfig, live_config
+from videollm_ros.training.yaml_dataclass import ConfigError, check_names
 
-# Read, and declared only by later versions of transformers.
+# Transformers reads it, but only later versions declare it.
 _UNDECLARED: dict[type, set[str]] = {SiglipVisionConfig: {"vision_use_head"}}
 BOS, EOS, PAD = "<|begin_of_text|>", "<|eot_id|>", "<|finetune_right_pad_id|>"
 _LLAMA3_SPLIT = (
@@ -35,7 +35,7 @@ _LLAMA3_SPLIT = (
 
 
 def make_model(config: ScratchConfig) -> LiveModel:
-    """An untrained model; `transformers.set_seed` before it makes it the same every time.
+    """Make an untrained model. After `transformers.set_seed` it is the same every time.
 
     Raises:
         ConfigError: a setting that is unknown or out of its range, or parts that do not fit each other.
@@ -53,8 +53,8 @@ def make_model(config: ScratchConfig) -> LiveModel:
         raise ConfigError(f"model.scratch makes no model: {error!r}") from error
 
 
-def _settings(kind: type, values: dict[str, Any], name: str, **ours: int) -> PretrainedConfig:
-    """A configuration of `kind` from the settings model.scratch.`name` and those that follow from others."""
+def _settings(kind: Any, values: dict[str, Any], name: str, **ours: int) -> Any:
+    """Make a configuration of `kind` from the settings model.scratch.`name` and those that follow from others."""
     name = f"model.scratch.{name}"
     declared = {field.name for field in dataclasses.fields(kind)}
     check_names(values, (declared | _UNDECLARED.get(kind, set())) - ours.keys(), name)
@@ -65,7 +65,7 @@ def _settings(kind: type, values: dict[str, Any], name: str, **ours: int) -> Pre
 
 
 def make_tokenizer(texts: list[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer with Llama-3's way of splitting text and names of special tokens."""
+    """Train a byte-level BPE tokenizer that splits text and names special tokens as Llama-3 does."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -85,6 +85,6 @@ def make_tokenizer(texts: list[str], vocabulary_size: int) -> PreTrainedTokenize
 
 
 def _corpus(system_prompt: str) -> list[str]:
-    """Every sentence as it stands after a user's or the assistant's name, and what stands between turns."""
+    """Return every sentence as it stands after a user's or the assistant's name, and what stands between turns."""
     turns = [f"]\nUser: {text}\nAssistant: {text}" for text in sentences()]
     return list(itertools.chain([system_prompt] * 100, ["\n\nUser: ", "\n\n[", "\n[", "]\n"] * 100, turns))
