@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("launch", reason="launch is not installed")
+pytest.importorskip("launch.actions", reason="launch is not installed: it comes with a ROS 2 distribution")
 PATH = Path(__file__).parents[2] / "launch" / "record.launch.py"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.media.bags import Bag, BagImage, to_seconds
 from videollm_ros.media.images import to_rgb
-from videollm_ros.media.sampling import Sample, StampSampler
+from videollm_ros.media.sampling import StampSampler
 from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video
 
 
@@ -64,12 +64,15 @@ def sample(images: Iterable[RecordedImage], fps: float, max_gap: float) -> Itera
         max_gap: seconds between two images above which a new stream begins.
 
     Yields:
-        each image that is taken, and None for each that is not.
+        each image that is taken, and None for an image that is not. One after a jump of the stamps comes with the next.
     """
     sampler = StampSampler(fps, max_gap)
     for image in images:
-        taken = sampler.offer(to_seconds(image.stamp))
-        yield None if taken is Sample.NOT_DUE else SampledImage(image, taken is Sample.NEW_STREAM)
+        taken = sampler.take(to_seconds(image.stamp), image)
+        yield from (SampledImage(each.image, each.begins_stream) for each in taken)
+        if not taken:
+            yield None
+    yield from (SampledImage(each.image, each.begins_stream) for each in sampler.confirm())
 
 
 class BagRecording:

@@ -24,10 +24,10 @@ def trained_range(config: PreTrainedConfig, max_positions: int | None = None) ->
     This is the range it was trained on, by its own configuration or by `max_positions` of the LIVE training, whichever
     is longer. A sliding attention window limits both.
     """
-    longest = max(config.max_position_embeddings, max_positions or 0)
+    longest = max(int(config.max_position_embeddings), max_positions or 0)
     window = getattr(config, "sliding_window", None)
     if window and getattr(config, "use_sliding_window", True):
-        return min(longest, window)
+        return min(longest, int(window))
     return longest
 
 
@@ -154,12 +154,12 @@ class StreamCache:
         return Cache(layers=[_Layer(self, index) for index in range(len(self.keys))])
 
 
-class _Layer(CacheLayerMixin):
+class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """Shows one layer of a `StreamCache` to transformers. It writes behind `length`, which `append` moves on."""
 
     def __init__(self, cache: StreamCache, index: int) -> None:
-        super().__init__()
-        self.keys, self.values = cache.keys[index], cache.values[index]
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.keys, self.values = self._memory = cache.keys[index], cache.values[index]
         self.is_initialized = True
         self._cache = cache
 
@@ -171,9 +171,10 @@ class _Layer(CacheLayerMixin):
     ) -> tuple[Tensor, Tensor]:
         """Write new keys and values [1, kv_heads, L, head_dim]. Returns all of them, the new ones included."""
         start, stop = self._cache.length, self._cache.length + key_states.shape[-2]
-        self.keys[..., start:stop, :] = key_states
-        self.values[..., start:stop, :] = value_states
-        return self.keys[..., :stop, :], self.values[..., :stop, :]
+        keys, values = self._memory
+        keys[..., start:stop, :] = key_states
+        values[..., start:stop, :] = value_states
+        return keys[..., :stop, :], values[..., :stop, :]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Return the length of the attended keys and the position of the first."""

@@ -21,6 +21,7 @@ from videollm_ros.live.speak_rule import SilencePrediction, predict_silence
 from videollm_ros.live.speculation import SpeculativeFrames
 from videollm_ros.live.steps import Step, StepGuard
 from videollm_ros.live.template import Turn
+from videollm_ros.live.token_embeds import TokenEmbeds
 
 _CLOSING_TOKENS = 4
 """Room for what closes a reply and opens the next turn: a token that is still pending, `<eos>` and `\\n[`."""
@@ -54,13 +55,10 @@ class StreamContext:
         self._decoder = make_decoder(model.llm, limits, self._step_lengths())
         self.cache = self._decoder.cache
         self.guard = StepGuard(on_step)
-        turns = (Turn.STREAM, Turn.ASSISTANT)
-        self._recurring = {
-            tuple(ids) for ids in [*map(self._template.before_frame, turns), self._template.before_reply()]
-        }
-        self._embedded: dict[tuple[int, ...], Tensor] = {}
-        embedding = model.llm.get_input_embeddings()
-        self._table = embedding.weight.data if type(embedding) is torch.nn.Embedding else None  # others may scale it
+        before_frames = map(self._template.before_frame, (Turn.STREAM, Turn.ASSISTANT))
+        self._embed_ids = TokenEmbeds(model, [*before_frames, self._template.before_reply()])
+        after_reply, after_frame = (self._template.before_answer(turn, "?") for turn in (Turn.ASSISTANT, Turn.STREAM))
+        self._longer_after_reply = max(0, len(after_reply) - len(after_frame))  # a query costs the <eos> more there
         self._turn = Turn.SYSTEM
         self._pending: list[int] = []  # the newest token of a reply, which was not read yet
         self._speculative: SpeculativeFrames | None = None
@@ -106,8 +104,8 @@ class StreamContext:
         return 0 if instruction is None else len(self._template.instruction(Turn.ASSISTANT, instruction)[0])
 
     def query_length(self, query: Query) -> int:
-        """Return the tokens that a query takes between two turns."""
-        return len(query.ids_after(Turn.ASSISTANT, self._template))
+        """Return the tokens that a query takes between two turns, at most."""
+        return len(query.ids_after(Turn.STREAM, self._template)) + self._longer_after_reply
 
     def _make_room(self, needed: int, now: float) -> None:
         self.guard.check()
@@ -256,7 +254,7 @@ class StreamContext:
         """
         template, turn = self._template, self._turn
         if self.instruction is not None and not self._instruction_is_read and not proactive:
-            ids, num_instruction = template.instruction(turn, self.instruction, query and query.text)
+            ids, num_instruction = template.instruction(turn, self.instruction, query.text if query else None)
             return self._pending + ids, len(self._pending) + num_instruction
         if query is not None:
             return self._pending + query.ids_after(turn, template), 0
@@ -279,20 +277,6 @@ class StreamContext:
         elif length:
             self.cache.extend_last(length)
         self._pending = []
-
-    @torch.inference_mode()
-    def _embed_ids(self, token_ids: Sequence[int]) -> Tensor:
-        """Return embeddings [L, d_model]. What recurs is embedded once, and a single token is a row of the table."""
-        if len(token_ids) == 1 and self._table is not None:
-            return self._table[token_ids[0] : token_ids[0] + 1]
-        key = tuple(token_ids)
-        embeds = self._embedded.get(key)
-        if embeds is None:
-            ids = torch.tensor(token_ids, dtype=torch.long, device=self._model.device)
-            embeds = self._model.embed_ids(ids)
-            if key in self._recurring:
-                self._embedded[key] = embeds
-        return embeds
 
     def _step_lengths(self) -> set[int]:
         """Return the tokens of the steps that recur.

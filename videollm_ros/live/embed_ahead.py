@@ -24,7 +24,7 @@ def embed_ahead(model: LiveModel, frames: Frames, chunk_size: int) -> Iterator[T
         ValueError: A frame of another type or shape.
     """
     chunks = [frames[start : start + chunk_size] for start in range(0, len(frames), chunk_size)]
-    aside = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None
+    aside = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
     if aside is not None:
         aside.wait_stream(torch.cuda.current_stream(model.device))  # frames on the GPU may still be in the making
     with ThreadPoolExecutor(1, "encoder") as encoder:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -60,4 +59,4 @@ class FrameGate:
 
 def _directions(embeds: Tensor) -> Tensor:
     """Return the tokens of each frame at length one, [T, n * d_model]."""
-    return F.normalize(embeds.float(), dim=-1).flatten(1)
+    return torch.nn.functional.normalize(embeds.float(), dim=-1).flatten(1)

@@ -33,7 +33,7 @@ class Rotary:
         rope_type = getattr(modules[0], "rope_type", "default")
         if rope_type in ("dynamic", "longrope"):
             raise ValueError(f"{name} has {rope_type} RoPE, whose kept keys cannot be moved to new positions")
-        self.inv_freq: Tensor = modules[0].inv_freq.float()  # [rotary_dim / 2]
+        self.inv_freq = modules[0].get_buffer("inv_freq").float()  # [rotary_dim / 2]
         if not self._matches_model(llm, modules[0]):
             raise ValueError(
                 f"{name} does not rotate halves of its keys, so kept keys cannot be moved to new positions"

@@ -72,8 +72,6 @@ class StreamSession:
         self._queries = self._reader.queries
         self.max_new_tokens = max_new_tokens
 
-    # Settings.
-
     @property
     def rule(self) -> SpeakRule:
         """The rule that decides to speak. A change holds from the next decision on."""
@@ -120,7 +118,7 @@ class StreamSession:
         return self._context.instruction
 
     def instruct(self, text: str | None) -> None:
-        """Give the stream a standing instruction, for example "Tell me what I do."
+        """Give the stream a standing instruction, which says what the assistant is there for.
 
         It is read once, with the next frame or query, and is not answered. It stays in the context like the system
         prompt and is read again after `reset()`. A new instruction replaces the earlier one, which is forgotten like
@@ -196,15 +194,16 @@ class StreamSession:
     def observe_many(self, frames: Frames, stamps: Sequence[float]) -> list[Utterance]:
         """Read frames that have been waiting. The result is the same as one by one, and comes faster.
 
+        If an error may end the stream in the middle, `observe_embeds` gives each utterance before the error.
+
         Args:
             frames: T frames as for `observe`, all of one size, or a sequence of frames of different sizes.
             stamps: T seconds.
 
         Raises:
-            ValueError: As `observe`.
-            NonFiniteError: As `observe`.
-            SessionBrokenError: As `observe`.
+            ValueError, NonFiniteError, SessionBrokenError: As `observe`.
         """
+        self._context.guard.check()
         self._check_stamps(stamps, len(frames))
         utterances: list[Utterance] = []
         start = 0
@@ -238,8 +237,7 @@ class StreamSession:
 
         Raises:
             ValueError: Another shape, another number of stamps or frames, or a stamp that goes back.
-            NonFiniteError: The model gave a value that is not finite.
-            SessionBrokenError: An earlier step has failed.
+            NonFiniteError, SessionBrokenError: As `observe`.
         """
         self._context.guard.check()
         self._check_embeds(embeds, stamps, frames)
@@ -268,8 +266,6 @@ class StreamSession:
             context.cache, reader.frames_read, reader.frames_skipped, len(self._queries), context.guard.broken
         )
 
-    # The old names.
-
     def stream(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
         """Do the same as `observe_events`. Deprecated."""
         warnings.warn("StreamSession.stream is now observe_events", DeprecationWarning, stacklevel=2)
@@ -280,12 +276,10 @@ class StreamSession:
         warnings.warn("StreamSession.stream_embeds is now observe_embeds", DeprecationWarning, stacklevel=2)
         return self.observe_embeds(embeds, stamps, may_speak)
 
-    # Arguments.
-
     def _check_embeds(self, embeds: Tensor, stamps: Sequence[float], frames: Sequence[Any] | None) -> None:
-        expected = (self.model.config.frame_num_tokens, self.model.connector[-1].out_features)
-        if embeds.ndim != 3 or tuple(embeds.shape[1:]) != expected:
-            raise ValueError(f"expected embeddings [T, {expected[0]}, {expected[1]}], got {list(embeds.shape)}")
+        num_tokens, width = self.model.config.frame_num_tokens, self.model.llm.get_input_embeddings().embedding_dim
+        if embeds.ndim != 3 or list(embeds.shape[1:]) != [num_tokens, width]:
+            raise ValueError(f"expected embeddings [T, {num_tokens}, {width}], got {list(embeds.shape)}")
         if frames is not None and len(frames) != len(embeds):
             raise ValueError(f"{len(embeds)} embeddings but {len(frames)} frames")
         self._check_stamps(stamps, len(embeds))

@@ -116,13 +116,14 @@ class StreamReader:
         self.stamp = stamp
         self.frames_read += 1
         asked = self.queries.next_stamp <= stamp
-        speaks = may_speak and not asked and self.rule.speaks(*prediction)
+        wants_to_speak = self.rule.speaks(*prediction)
+        speaks = wants_to_speak and may_speak and not asked
         self._read_ahead.record(silent=not (asked or speaks))
         reply = None
         if asked or speaks:
             self._context.rollback()
             reply = self._reply = _Reply()
-        yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame)
+        yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame, wants_to_speak)
         if reply is None or self._reply is not reply:
             return  # silent, or the stream was reset
         if speaks:
@@ -138,9 +139,10 @@ class StreamReader:
     def _decode(self, reply: _Reply, speak_probability: float) -> Iterator[PartialReply | Utterance]:
         """Decode a reply greedily. It may be left at any event: what is read next closes its turn."""
         self._reply, query = reply, reply.query
-        stamp = query.stamp if query is not None and self.stamp is None else self.stamp
+        stamp = self.stamp if self.stamp is not None else query.stamp if query else 0.0
         text, query_id, request = (query.text, query.query_id, query.request) if query else (None, "", None)
-        tokenizer, token_ids, truncated = self._model.tokenizer, [], reply.stopped
+        tokenizer, truncated = self._model.tokenizer, reply.stopped
+        token_ids: list[int] = []
         if not truncated:
             token, limit = self._context.begin_reply(query, self.max_new_tokens, stamp)
             while token != self._model.template.eos_token_id:

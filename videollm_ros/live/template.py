@@ -1,14 +1,14 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A streaming dialogue as token ids and training labels, and the same words piece by piece for inference.
+r"""A streaming dialogue as token ids and training labels, and the same words piece by piece for inference.
 
-    <bos>SYSTEM\\n
-    \\nUser: text
-    \\n[FFF,FFF,FFF]            a stream turn of three frames; F stands for one frame token, <v>
-    \\nAssistant: text<eos>
+    <bos>SYSTEM\n
+    \nUser: text
+    \n[FFF,FFF,FFF]            a stream turn of three frames; F stands for one frame token, <v>
+    \nAssistant: text<eos>
 
 Silence is the decision to say nothing after a frame. Its token is the interval (live1+) or `<eos>` (live1). After a
-frame that is followed by a reply, the target is the first token of `]\\nAssistant:` (the paper's streaming EOS
+frame that is followed by a reply, the target is the first token of `]\nAssistant:` (the paper's streaming EOS
 prediction).
 """
 
@@ -90,7 +90,7 @@ class DialogueTemplate:
             )
         self.interval_ids: list[int] = interval
         self.silence_token_id: int = interval[0] if interval else self.eos_token_id
-        self._before_frame = {
+        self._before_frame: dict[Turn, list[int]] = {
             turn: self._before(turn) + self._ids(self._opening(turn, Turn.STREAM))
             for turn in Turn
             if turn is not Turn.STREAM

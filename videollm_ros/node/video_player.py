@@ -16,21 +16,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import rclpy
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty
 
 from videollm_ros.media.video import VideoError, VideoFrame, open_video
-from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.parameters import parameter
-from videollm_ros.node.spinning import spin_until_signalled
+from videollm_ros.node.run_node import run_node
 
 SETTLED = 0.6  # seconds for which somebody must have listened: a subscriber may yet follow the reliability offered
 
@@ -62,7 +58,7 @@ class VideoPlayer(Node):
 
     def __init__(self) -> None:
         super().__init__("video_player")
-        self._settings = LiveParameters(self, PlayerParameters).current
+        self._settings = NodeParameters(self, PlayerParameters).current
         parameters = self._settings
         self._footage = open_video(parameters.source, parameters.rate)
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
@@ -70,7 +66,7 @@ class VideoPlayer(Node):
         self._images = self.create_publisher(message_type, "image", QoSProfile(depth=10, reliability=reliability))
         once = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._ended = self.create_publisher(Empty, "~/ended", once)
-        self.ending = threading.Event()  # set when the process is to end
+        self.ending, self.exit_code, self.is_loading = threading.Event(), 0, False  # for run_node
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._play, name="playback")
         self._thread.start()
@@ -136,20 +132,8 @@ class VideoPlayer(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play until the end or an interrupt. Returns the exit code: 1 when the source cannot be played."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = VideoPlayer()
-    except (VideoError, ParameterException, ValueError) as error:
-        print(f"video_player: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spin_until_signalled(executor, node.close, node.ending)
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return 0
+    """Play until the end or an interrupt. Returns the exit code: 1 if the source cannot be played."""
+    return run_node("video_player", VideoPlayer, args)
 
 
 if __name__ == "__main__":
