@@ -1,16 +1,17 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo | test | lint | format | train-demo | setup | clean: each does the set-up it needs.
+# make demo | console | test | lint | format | train-demo | setup | clean: each does the set-up it needs.
 # docs/setup.md has the details.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DELETE_ON_ERROR:
 
-# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
+# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 SEED=9007 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
 PYTHON ?= python3
 SECONDS ?= 30
+SEED ?=
 VIDEO ?=
 PYTEST_ARGS ?=
 
@@ -21,7 +22,7 @@ PACKAGES := .venv/packages-installed
 INTERFACES := build/interfaces-built
 
 pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
-requirement_sets := library training test
+requirement_sets := library training test console
 ifeq ($(ROS),wheels)
   requirement_sets += images ros
   # The wheels are a prefix to CMake and ament; the include file says what else they need.
@@ -31,12 +32,16 @@ else
   venv_args := --system-site-packages
 endif
 
-.PHONY: setup demo test lint format train-demo clean
+.PHONY: setup demo console test lint format train-demo clean
 
 setup: $(INTERFACES)
 
 demo: setup
-	@source ./activate.sh; env SECONDS=$(SECONDS) VIDEO='$(VIDEO)' python -m videollm_ros.node.demo
+	@source ./activate.sh; python -m videollm_ros.node.demo --seconds $(SECONDS) --video '$(VIDEO)' $(if $(SEED),--seed $(SEED))
+
+# The operator's page with the demo camera and the demo checkpoint: PORT=8770, SEED, VIDEO.
+console: setup
+	@source ./activate.sh; VIDEO='$(VIDEO)' python -m videollm_ros.node.console.demo
 
 test: setup
 	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
@@ -89,7 +94,7 @@ endif
 # or a change of the interfaces, needs a build.
 $(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMakeLists.txt package.xml \
                $(wildcard cmake/*.cmake) \
-               $(shell find scripts launch config checkpoints -type d -not -name __pycache__ 2>/dev/null)
+               $(shell find scripts launch config checkpoints foxglove web -type d -not -name __pycache__ 2>/dev/null)
 	@tools/check_machine.sh .venv/bin/python
 	@echo "setup: building the ROS 2 interfaces"
 	@mkdir -p build
@@ -98,3 +103,9 @@ $(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMake
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/.venv/bin/python $(build_args) \
 	  > build/colcon.txt 2>&1 || { cat build/colcon.txt >&2; exit 1; }
 	@touch $@
+	@echo "setup: done. For a shell with ROS 2 and this package: source ./activate.sh"
+ifeq ($(ROS),wheels)
+	@echo "setup: make demo shows the assistant. What takes the place of the ros2 command: docs/setup.md"
+else
+	@echo "setup: then, for instance: ros2 launch videollm_ros assistant.launch.py camera:=simulated"
+endif

@@ -27,6 +27,7 @@ setup(
     description=" ".join(PACKAGE.findtext("description").split()),
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
+    package_data={"videollm_ros.data": ["maps/*.yaml", "templates/*.html"]},
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
         for folder in [DEMO, *DEMO.glob("*/")]
@@ -34,6 +35,7 @@ setup(
     python_requires=">=3.10",
     entry_points={
         "console_scripts": [
+            "videollm-data = videollm_ros.data.__main__:main",
             "videollm-train = videollm_ros.training.__main__:main",
             "videollm-evaluate = videollm_ros.evaluation.__main__:main",
         ]

@@ -70,13 +70,13 @@ def test_a_python_that_is_too_old_or_too_new_is_refused(tmp_path, version):
     ("lacks", "named"),
     [
         ("rclpy", "cannot import its rclpy: name the Python that it was built for"),
-        ("cv_bridge", "cv_bridge is missing: install ros-jazzy-cv-bridge."),
+        ("cv2", "OpenCV is missing: install python3-opencv."),
         ("colcon", "colcon is missing: install python3-colcon-common-extensions."),
     ],
 )
 def test_what_a_sourced_distribution_lacks_is_named(tmp_path, lacks, named):
     python = f"""#!/bin/sh
-case "$2" in *{lacks}*) exit 1 ;; *rclpy*|*cv_bridge*) ;; *) exec {sys.executable} "$@" ;; esac
+case "$2" in *{lacks}*) exit 1 ;; *rclpy*|*cv2*) ;; *) exec {sys.executable} "$@" ;; esac
 """
     tools = TOOLS if lacks == "colcon" else (*TOOLS, "colcon")
     result = check_machine(tmp_path, tools, python, ROS_DISTRO="jazzy")

@@ -33,7 +33,7 @@ else
         "name the Python that it was built for, as in make setup PYTHON=/usr/bin/python3." >&2
       exit 1
     fi
-    "$python" -c 'import cv_bridge' 2>/dev/null || need cv_bridge "ros-$ROS_DISTRO-cv-bridge"
+    "$python" -c 'import cv2' 2>/dev/null || need OpenCV python3-opencv
   fi
 fi
 command -v cmake >/dev/null 2>&1 || need cmake cmake

@@ -4,11 +4,15 @@
 
 from pathlib import Path
 
+KNOWS_THE_TABLE = (
+    "The checkpoint of the demo knows only the simulator's table: of other footage it says nothing that is true. "
+    "For that, take params_file:=8b_v1plus (docs/ros.md)."
+)
 _PLACES = ("checkpoints/demo", "share/videollm_ros/checkpoints/demo")
 
 
 def demo_checkpoint() -> Path:
-    """The folder of the checkpoint that ships with the package.
+    """Return the folder of the checkpoint that ships with the package.
 
     Raises:
         FileNotFoundError: it was not installed.
@@ -18,3 +22,11 @@ def demo_checkpoint() -> Path:
             if (parent / place / "live_config.json").is_file():
                 return parent / place
     raise FileNotFoundError("The demo checkpoint is not installed: name a folder, or take the one of the source tree.")
+
+
+def is_demo_checkpoint(checkpoint: str) -> bool:
+    """Return whether a hub id or folder is the checkpoint that ships with the package, or a folder of links to it."""
+    try:
+        return (Path(checkpoint) / "live_config.json").resolve() == (demo_checkpoint() / "live_config.json").resolve()
+    except FileNotFoundError:
+        return False

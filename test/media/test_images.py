@@ -2,11 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every encoding gives the picture that was put in, and no message breaks the reader."""
 
-import subprocess
-import sys
+import re
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
 
@@ -120,16 +118,10 @@ def test_the_last_row_need_not_be_padded(picture):
     assert np.array_equal(to_rgb(trimmed), picture)
 
 
-@pytest.mark.parametrize(("extension", "tolerance"), [(".png", 0), (".jpg", 16)])
-def test_a_compressed_image_gives_the_picture(picture, extension, tolerance):
-    encoded = cv2.imencode(extension, picture[..., ::-1])[1].tobytes()
-    rgb = to_rgb(SimpleNamespace(format=extension[1:], data=encoded))
-    assert np.abs(rgb.astype(int) - picture).max() <= tolerance
-
-
 MALFORMED = {
-    "empty encoding": ({"encoding": ""}, "'' is not supported; supported are rgb8"),
-    "unknown encoding": ({"encoding": "32FC1"}, "'32FC1' is not supported"),
+    "empty encoding": ({"encoding": ""}, "The image encoding '' is not supported: docs/ros.md lists"),
+    "depth": ({"encoding": "32FC1"}, "'32FC1' is not supported"),
+    "misspelled encoding": ({"encoding": "rbg8"}, "'rbg8' is not supported: did you mean rgb8?"),
     "no data": ({"data": b""}, "needs 9216 bytes, and has 0"),
     "truncated": ({"data": bytes(H * W * 3 - 1)}, "needs 9216 bytes, and has 9215"),
     "no rows": ({"height": 0}, "64x0 pixels"),
@@ -138,9 +130,10 @@ MALFORMED = {
         "pixels are accepted",
     ),
     "absurd step": ({"step": 2**32 - 1}, "bytes, and has"),
-    "short step": ({"step": 5}, "rows of 192 bytes, and its step is 5"),
-    "odd nv12": ({"encoding": "nv12", "height": 47}, "even sides"),
-    "odd yuv422": ({"encoding": "yuv422", "width": 63, "step": 126}, "even width"),
+    "short step": ({"step": 5}, "take 192 bytes, and its step is 5"),
+    "odd step": ({"encoding": "mono16", "step": 129}, "must be a multiple of 2, and is 129"),
+    "odd nv12": ({"encoding": "nv12", "height": 47}, "width and height of A 64x47 nv12 image must be even"),
+    "odd yuv422": ({"encoding": "yuv422", "width": 63, "step": 126}, "The width of A 63x48 yuv422 image must be even"),
 }
 
 
@@ -149,31 +142,15 @@ def test_a_malformed_image_is_refused_with_a_sentence_that_says_why(picture, cha
     fields, expected = MALFORMED[change]
     broken = message(picture, "rgb8")
     vars(broken).update(fields)
-    with pytest.raises(ImageError, match=expected):
+    with pytest.raises(ImageError, match=re.escape(expected)):
         to_rgb(broken)
 
 
-@pytest.mark.parametrize("data", [b"", b"not an image"])
-def test_compressed_bytes_that_do_not_decode_are_refused(data):
-    with pytest.raises(ImageError, match="not an image that OpenCV can decode"):
-        to_rgb(SimpleNamespace(format="jpeg", data=data))
-
-
-READ_PNG = """
-import sys
-from types import SimpleNamespace
-from videollm_ros.media.images import ImageError, to_rgb
-try:
-    to_rgb(SimpleNamespace(format="png", data=sys.stdin.buffer.read()))
-except ImageError as error:
-    sys.exit(f"ImageError: {error}")
-"""
-
-
-@pytest.mark.parametrize(("side", "refusal"), [(100, ""), (8300, "ImageError: OpenCV cannot convert")])
-def test_a_small_message_that_holds_a_huge_image_is_refused(side, refusal):
-    black = cv2.imencode(".png", np.zeros((side, side), np.uint8))[1].tobytes()
-    assert len(black) < 100_000
-    # In a process that, as the node does, imports OpenCV by way of images.py.
-    read = subprocess.run([sys.executable, "-c", READ_PNG], input=black, capture_output=True, check=False)
-    assert (read.returncode, read.stderr.decode()[: len(refusal)]) == (int(bool(refusal)), refusal), read.stderr
+def test_no_more_than_200_characters_of_a_peer_are_quoted(picture):
+    long = message(picture, "x\n" * 2500)
+    with pytest.raises(ImageError) as refused:
+        to_rgb(long)
+    assert len(str(refused.value)) < 700 and "\n" not in str(refused.value)
+    with pytest.raises(ImageError) as refused:
+        to_rgb(SimpleNamespace(format="y" * 5000, data=b"no image"))
+    assert len(str(refused.value)) < 700

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """launch/assistant.launch.py as a user starts it: ros2 launch, and the nodes of another process that talk to it."""
 
+import os
+import re
 import signal
 import subprocess
 import time
@@ -140,10 +142,74 @@ def test_without_autostart_it_waits_for_transitions(client, launch, params_file)
     [
         ({"params_file": "nowhere.yaml"}, "params_file:=nowhere.yaml is neither a file nor one of the presets"),
         ({"autostart": "perhaps"}, "autostart:=perhaps was given; it is true or false."),
+        ({"respawn_delay": "soon"}, "respawn_delay:=soon was given; it is a number of seconds."),
+        ({"imge": "/camera"}, "There is no argument imge. Did you mean image?"),
+        ({"camera": "real"}, "camera:=real was given; it is simulated or empty."),
+        ({"camera": "simulated", "video": "x.mp4"}, "camera and video were both given"),
     ],
 )
 def test_a_wrong_argument_ends_in_a_sentence(launch, params_file, arguments, sentence):
     process = launch(**{"params_file": params_file, **arguments})
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert sentence in output
+
+
+def test_a_params_file_is_filled_with_variables_and_folders_and_executes_nothing(launch, client, tmp_path, monkeypatch):
+    file = tmp_path / "params.yaml"
+    head = "/**:\n  ros__parameters:\n    autostart: false\n    model.checkpoint: "
+    for wrong in (f"$(command 'touch {tmp_path}/executed')", "$(eval 1 + 1)", "$(env NOT_SET)"):
+        file.write_text(head + wrong)
+        output, _ = (process := launch(params_file=file)).communicate(timeout=60)
+        assert process.returncode != 0
+        assert "only $(env NAME) and $(find-pkg-share PACKAGE)" in output or "NOT_SET, which is not set" in output
+    assert not (tmp_path / "executed").exists()
+
+    monkeypatch.setenv("WHERE", "model")
+    file.write_text(head + "$(find-pkg-share videollm_ros)/$(env WHERE)/$(env NOT_SET small)")
+    launch(params_file=file, namespace="filled")
+    request = GetParameters.Request(names=["model.checkpoint"])
+    values = call(client, GetParameters, "/filled/assistant/get_parameters", request).values
+    assert values[0].string_value.endswith("/share/videollm_ros/model/small")
+
+
+def output_until(process, *expected):
+    """What a launch prints, until it has printed all of these."""
+    missing, output = set(expected), ""
+    for line in process.stdout:
+        output += line
+        missing -= {each for each in missing if each in line}
+        if not missing:
+            return output
+    raise AssertionError(f"{missing} did not come:\n{output}")
+
+
+def test_the_first_minute_says_what_to_do_without_a_camera(launch):
+    output_until(
+        launch(namespace="lonely"),
+        "Parameters: demo.",
+        "knows only the simulator's table",
+        "camera:=simulated, or video:=FILE",
+        "Nobody publishes on /lonely/image",
+    )
+
+
+def test_the_simulated_camera_can_be_started_too(launch):
+    process = launch(camera="simulated", namespace="table")
+    output = output_until(process, "Images come on /table/image: 96x96 rgb8", "Loaded on")
+    assert "knows only" not in output and "No camera" not in output
+
+
+def test_an_assistant_that_cannot_start_ends_the_launch_with_an_exit_code(launch, tmp_path):
+    process = launch(checkpoint=f"{tmp_path}/missing", namespace="failing", camera="simulated")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "assistant_node has ended with the exit code 1." in output
+
+
+def test_with_respawn_a_killed_assistant_comes_back(launch, client):
+    process = launch(camera="simulated", respawn="true", respawn_delay="0.5", namespace="undead")
+    output = output_until(process, "Loaded on")
+    pid = int(re.search(r"assistant_node-\d+\]: process started with pid \[(\d+)\]", output)[1])
+    os.kill(pid, signal.SIGKILL)
+    output_until(process, "process has died", "Loaded on", "Images come on /undead/image")

@@ -25,6 +25,8 @@ class FrameDecision:
     """Whether a proactive reply follows."""
     frame: Any = field(default=None, repr=False, compare=False)
     """The object that was given with the frame, or None."""
+    wants_to_speak: bool = False
+    """Whether the rule was to speak. If `speaks` is false, `may_speak` forbade it, or a query was due."""
 
 
 @dataclass(frozen=True)

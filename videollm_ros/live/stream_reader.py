@@ -116,13 +116,14 @@ class StreamReader:
         self.stamp = stamp
         self.frames_read += 1
         asked = self.queries.next_stamp <= stamp
-        speaks = may_speak and not asked and self.rule.speaks(*prediction)
+        wants_to_speak = self.rule.speaks(*prediction)
+        speaks = wants_to_speak and may_speak and not asked
         self._read_ahead.record(silent=not (asked or speaks))
         reply = None
         if asked or speaks:
             self._context.rollback()
             reply = self._reply = _Reply()
-        yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame)
+        yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame, wants_to_speak)
         if reply is None or self._reply is not reply:
             return  # silent, or the stream was reset
         if speaks:

@@ -1,15 +1,14 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: a camera, the assistant and a listener as three processes on a ROS graph of their own.
+"""Run a camera, the assistant and a listener as three processes on a ROS graph of their own.
 
 `python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query about half way and ends
-by itself. Exit code 0 when it spoke and answered, whatever it said, and 1 otherwise. Environment: SECONDS (30) is how
-long it watches; SEED which simulated stream (another one every time, unless given); VIDEO is a video file, a folder of
-images or a webcam (/dev/video0 or 0) to watch instead of the simulated camera.
+by itself. The exit code is 0 if it spoke and answered, whatever it said, and 1 otherwise.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
@@ -17,24 +16,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import rclpy
 from builtin_interfaces.msg import Time
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
-from videollm_ros.demo_checkpoint import demo_checkpoint
+from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
 from videollm_ros.node.messages import seconds
 from videollm_ros.srv import Ask
 
 START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
-STRANGE_FOOTAGE = (
-    "The checkpoint of the demo knows only the simulator's table: of other footage it says nothing that is true. "
-    "For that, take params_file:=8b_v1plus (docs/ros.md)."
-)
+MARGIN = 30.0  # seconds by which the simulated stream is longer than the demo
 SEEDS = (9_000, 1_000_000)  # streams that the demo checkpoint was not trained on
 
 
@@ -54,7 +51,7 @@ def choose_show(video: str, seed: int, duration: float) -> Show:
         camera = ["video_player", f"source:={video}", "loop:=true", "wait_for_subscriber:=true"]
     else:
         # Longer than the demo, so that the stream does not end in it.
-        camera = ["simulated_camera", f"seed:={seed}", f"seconds:={duration + 30:.1f}", "wait_for_subscriber:=true"]
+        camera = ["simulated_camera", f"seed:={seed}", f"seconds:={duration + MARGIN:.1f}", "wait_for_subscriber:=true"]
     return Show(camera, assistant, query="What is on the table?")
 
 
@@ -66,7 +63,7 @@ class Listener(Node):
         self.first_stamp: float | None = None  # of the first frame read, seconds
         self.newest_stamp = 0.0
         self._event_stamp = 0.0
-        self.spoken = 0  # times, unasked
+        self.spoken = 0  # proactive utterances
         self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
         self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
         self.create_subscription(SimEvent, "simulated_camera/events", self._happened, 10)
@@ -167,19 +164,35 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
     return answer is not None and answer.done() and answer.result().success
 
 
-def main() -> int:
+def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what the command line asks for. None: that of the process."""
+    parser = argparse.ArgumentParser(prog="python -m videollm_ros.node.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long it watches (default: 30)")
+    parser.add_argument("--seed", type=int, help="which simulated stream (default: another one every time)")
+    parser.add_argument(
+        "--video",
+        default="",
+        help="video file, folder of images or webcam (/dev/video0 or 0) in place of the simulator",
+    )
+    parsed = parser.parse_args(line)
+    if not 1.0 <= parsed.seconds <= 86400.0 - MARGIN:
+        parser.error(f"--seconds is between 1 and {86400.0 - MARGIN:g}, and was given {parsed.seconds:g}")
+    if parsed.seed is None:
+        parsed.seed = random.randrange(*SEEDS)
+    if not 0 <= parsed.seed < 2**31:
+        parser.error(f"--seed is between 0 and {2**31 - 1}, and was given {parsed.seed}")
+    return parsed
+
+
+def main(line: Sequence[str] | None = None) -> int:
     """Run the demo. Returns the exit code."""
-    video = os.environ.get("VIDEO", "")
-    try:
-        duration = float(os.environ.get("SECONDS") or 30)
-        seed = int(os.environ.get("SEED") or random.randrange(*SEEDS))
-    except ValueError as error:
-        print(f"SECONDS and SEED are numbers: {error}", file=sys.stderr)
-        return 2
+    asked = arguments(line)
+    video, duration, seed = asked.video, asked.seconds, asked.seed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes are ended with it
     # A graph of its own: nothing else on the network is disturbed, and nothing disturbs the demo.
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     listener = Listener()
     with tempfile.TemporaryDirectory(prefix="videollm_ros_demo_") as folder:
         processes = Processes(Path(folder))
@@ -188,21 +201,23 @@ def main() -> int:
             what = f"on {video}" if video else f"on simulated stream {seed}"
             print(f"Starting the {show.camera[0]} {what}, and the assistant ...", flush=True)
             if video:
-                print(STRANGE_FOOTAGE, flush=True)
+                print(KNOWS_THE_TABLE, flush=True)
             processes.start(show.camera[0], show.camera[1:])
             processes.start("assistant_node", show.assistant)
             answered = watch(listener, processes, show.query, duration)
         except DemoError as error:
             print(error, file=sys.stderr)
             return 1
-        except (KeyboardInterrupt, ExternalShutdownException):
+        except KeyboardInterrupt:
             return 130
         finally:
             processes.stop()
             spoken = listener.spoken
             listener.destroy_node()
             rclpy.try_shutdown()
-    print(f"The assistant spoke unasked {spoken} times, and {'answered' if answered else 'did not answer'} its query.")
+    print(
+        f"The assistant spoke {spoken} times by itself, and {'answered' if answered else 'did not answer'} its query."
+    )
     return 0 if spoken and answered else 1
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The assistant's parameters: each one declared, described, bounded and typed once, here.
+"""The assistant's parameters: each one declared, described, bounded and typed once, here or in `assistant.settings`.
 
 The node's declarations (`declarations`), the reading back (`read`), the check of a change (`problem_with`) and
-the table in docs/ros.md all come from the dataclasses below. A field named `threshold` of the group `stream`
+the table in docs/ros.md all come from the dataclasses. A field named `threshold` of the group `stream`
 is the ROS parameter `stream.threshold`; the fields of `Parameters` itself that are no groups have no prefix.
 
 `python -m videollm_ros.node.parameters` prints the table.
@@ -17,25 +17,12 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings, setting
+
 ROS_TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
 
 
-def parameter(
-    default: bool | float | str,
-    description: str,
-    *,
-    live: bool = False,
-    bounds: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
-):
-    """A dataclass field that is one ROS parameter. `live`: may be changed while the node runs."""
-    metadata = {
-        "description": description,
-        "live": live,
-        "bounds": bounds,
-        "choices": choices,
-    }
-    return field(default=default, metadata=metadata)
+parameter = setting
 
 
 @dataclass(frozen=True)
@@ -73,87 +60,10 @@ class ModelParameters:
         "Threads of PyTorch on the CPU; 0: torch's choice. Small models run best with 1.",
         bounds=(0, 1024),
     )
-
-
-@dataclass(frozen=True)
-class StreamParameters:
-    """How the camera becomes the model's stream."""
-
-    fps: float = parameter(
-        0.0,
-        "Frames per second of image time that the model reads; 0: the rate it was trained at.",
-        bounds=(0.0, 60.0),
-    )
-    threshold: float = parameter(
-        0.725,
-        "Probability that silence needs to win; higher: speaks more readily. Tune it on ~/speak_probability.",
-        live=True,
-        bounds=(0.0, 1.0),
-    )
-    max_new_tokens: int = parameter(
-        100,
-        "Tokens after which a reply is cut off and closed.",
-        live=True,
-        bounds=(1, 2048),
-    )
-    backlog: int = parameter(
-        20,
-        "Frames kept in order while a reply is being decoded; beyond it the oldest is dropped.",
-        bounds=(1, 1000),
-    )
-    frame_gate: float = parameter(
-        0.0,
-        "Cosine similarity to the last frame read from which on a frame is taken for silent unread; 0: all are read.",
-        bounds=(0.0, 1.0),
-    )
-    max_gap: float = parameter(
-        10.0,
-        "Seconds between two images, by their stamps, after which a new stream begins.",
-        bounds=(0.1, 86400.0),
-    )
-
-
-@dataclass(frozen=True)
-class ContextParameters:
-    """How much of the stream the model remembers."""
-
-    max_tokens: int = parameter(
-        0, "Size of the context in tokens; 0: as long as the model was trained for, at most 8192.", bounds=(0, 131072)
-    )
-    vision_seconds: float = parameter(
-        120.0, "Frames older than so many seconds are forgotten first.", bounds=(0.0, 86400.0)
-    )
-    text_tokens: int = parameter(
-        1024, "Queries and replies are kept up to so many tokens, longer than frames.", bounds=(0, 131072)
-    )
-
-
-@dataclass(frozen=True)
-class SpeechParameters:
-    """Manners of unasked speech, and of answers."""
-
-    muted: bool = parameter(
-        False,
-        "Keep watching, say nothing unasked. The service ~/mute sets it too.",
-        live=True,
-    )
-    cooldown: float = parameter(
-        0.0,
-        "Seconds after an utterance in which nothing unasked is said.",
-        live=True,
-        bounds=(0.0, 3600.0),
-    )
-    repeat_window: float = parameter(
-        10.0,
-        "Seconds within which the same unasked utterance is not said again; 0: repeats are said.",
-        live=True,
-        bounds=(0.0, 3600.0),
-    )
-    ask_timeout: float = parameter(
-        30.0,
-        "Seconds after which ~/ask gives up and the answer is stopped.",
-        live=True,
-        bounds=(0.1, 3600.0),
+    load_retries: int = parameter(
+        0,
+        "How often a failed load is tried again, each time after a longer wait. 0 gives up at once.",
+        bounds=(0, 1000),
     )
 
 
@@ -165,6 +75,17 @@ class ImageParameters:
         "auto",
         "Reliability of the image subscription; auto: what the publisher offers.",
         choices=("auto", "reliable", "best_effort"),
+    )
+    stamp: str = parameter(
+        "auto",
+        "Time of an image. header is its stamp, arrival the time at which it came. auto is the stamp where it has one, "
+        "and finds out how far the camera's clock is off.",
+        choices=("auto", "header", "arrival"),
+    )
+    formats: str = parameter(
+        "jpeg_png",
+        "Formats of a compressed image that are decoded. all adds WebP, TIFF and BMP: more parsers for peers to reach.",
+        choices=("jpeg_png", "all"),
     )
 
 
@@ -180,9 +101,14 @@ class Parameters:
     )
     image: ImageParameters = field(default_factory=ImageParameters)
     model: ModelParameters = field(default_factory=ModelParameters)
-    stream: StreamParameters = field(default_factory=StreamParameters)
-    context: ContextParameters = field(default_factory=ContextParameters)
-    speech: SpeechParameters = field(default_factory=SpeechParameters)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    context: ContextSettings = field(default_factory=ContextSettings)
+    speech: SpeechSettings = field(default_factory=SpeechSettings)
+
+    @property
+    def assistant(self) -> AssistantSettings:
+        """The settings of the stream."""
+        return AssistantSettings(self.stream, self.context, self.speech)
 
 
 @dataclass(frozen=True)
@@ -193,7 +119,7 @@ class Declaration:
     type: type
     default: bool | float | str
     description: str
-    live: bool
+    dynamic: bool
     bounds: tuple[float, float] | None
     choices: tuple[str, ...]
 
@@ -259,7 +185,7 @@ def markdown_table(cls: type = Parameters) -> str:
             ROS_TYPES[each.type],
             f"`{default}`" if default != "" else "",
             allowed,
-            "yes" if each.live else "",
+            "yes" if each.dynamic else "",
             each.description.replace("|", r"\|"),
         )
         rows.append("| " + " | ".join(cells) + " |")

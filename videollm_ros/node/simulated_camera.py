@@ -9,13 +9,11 @@ time; images that would leave late are left out, as a camera's are. Time is the 
 from __future__ import annotations
 
 import sys
+import threading
 from collections import deque
 from dataclasses import dataclass
 
-import rclpy
 from rclpy.duration import Duration
-from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -23,8 +21,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Empty, Header
 
 from videollm_ros.msg import SimEvent
-from videollm_ros.node.live_parameters import LiveParameters
+from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.parameters import parameter
+from videollm_ros.node.run_node import run_node
 from videollm_ros.sim import Event, Tabletop
 
 EARLY = 0.1  # share of a period by which an image may leave early: the timer's period is cut to whole nanoseconds
@@ -50,7 +49,8 @@ class SimulatedCamera(Node):
 
     def __init__(self) -> None:
         super().__init__("simulated_camera")
-        self._settings = parameters = LiveParameters(self, SimulatedCameraParameters).current
+        self.ending, self.exit_code, self.is_loading = threading.Event(), 0, False  # for run_node
+        self._settings = parameters = NodeParameters(self, SimulatedCameraParameters).current
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
         self._images = self.create_publisher(Image, "image", QoSProfile(depth=1, reliability=reliability))
         self._events = self.create_publisher(SimEvent, "~/events", 10)
@@ -120,7 +120,10 @@ class SimulatedCamera(Node):
         if self._settings.exit_at_end:
             self._images.wait_for_all_acked(Duration(seconds=1))
             self._ended.wait_for_all_acked(Duration(seconds=1))
-            rclpy.try_shutdown()
+            self.ending.set()
+
+    def close(self) -> None:
+        """Do nothing: the timer that publishes is destroyed before."""
 
 
 def _duration(seconds: float) -> Duration:
@@ -128,22 +131,8 @@ def _duration(seconds: float) -> Duration:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run until the end or an interrupt. Returns the exit code: 1 when a parameter is of no use."""
-    rclpy.init(args=args)
-    try:
-        node = SimulatedCamera()
-    except (ParameterException, ValueError) as error:
-        print(f"simulated_camera: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
-        return 1
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the ordinary way to end a node
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    """Run until the end or an interrupt. Returns the exit code: 1 if a parameter cannot be used."""
+    return run_node("simulated_camera", SimulatedCamera, args)
 
 
 if __name__ == "__main__":
