@@ -22,7 +22,7 @@ PACKAGES := .venv/packages-installed
 INTERFACES := build/interfaces-built
 
 pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
-requirement_sets := library training test console
+requirement_sets := library training evaluation test console
 ifeq ($(ROS),wheels)
   requirement_sets += images ros
   # The wheels are a prefix to CMake and ament; the include file says what else they need.

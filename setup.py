@@ -27,10 +27,13 @@ setup(
     description=" ".join(PACKAGE.findtext("description").split()),
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
-    package_data={"videollm_ros.data": ["maps/*.yaml", "templates/*.html"]},
+    package_data={
+        "videollm_ros.data": ["maps/*.yaml", "templates/*.html"],
+        "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
+    },
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
-        for folder in [DEMO, *DEMO.glob("*/")]
+        for folder in [DEMO, *DEMO.glob("*/"), Path("msg")]
     ],
     python_requires=">=3.10",
     entry_points={
@@ -43,7 +46,10 @@ setup(
     install_requires=requirements("library") + requirements("images"),
     extras_require={
         "benchmark": requirements("benchmark"),
+        "evaluate": requirements("evaluation"),
+        "judge": requirements("judge"),
         "quantization": requirements("quantization"),
+        "similarity": requirements("similarity"),
         "test": requirements("test"),
         "train": requirements("training"),
     },
