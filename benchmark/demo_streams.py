@@ -66,7 +66,7 @@ def watch(session: StreamSession, tabletop: Tabletop, embeds: Tensor) -> Watched
         session.ask(question.text, question.time, str(number))
     fps = session.model.config.frame_fps
     watched = Watched()
-    for event in session.stream_embeds(embeds, [index / fps for index in range(len(embeds))]):
+    for event in session.observe_embeds(embeds, [index / fps for index in range(len(embeds))]):
         if isinstance(event, FrameDecision):
             watched.decisions[event.stamp] = event.speaks
         elif isinstance(event, Utterance):

@@ -82,7 +82,7 @@ class Watcher:
         while self._questions and self._questions[0].time < stop / self.fps:
             self.session.ask(self._questions[0].text, self._questions.pop(0).time)
         for index in range(start, stop):
-            events = self.session.stream_embeds(embeds[index - start][None], [index / self.fps])
+            events = self.session.observe_embeds(embeds[index - start][None], [index / self.fps])
             self._said += [event for event in events if isinstance(event, Utterance)]
         self._next = stop
         if stop % self._window == 0:

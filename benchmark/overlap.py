@@ -41,7 +41,7 @@ def decode(model: LiveModel, session: StreamSession, num_frames: int) -> list[Sp
     spans = []
     for index in range(num_frames):
         began = time.perf_counter()
-        for _ in session.stream_embeds(embeds, [index / config.frame_fps], may_speak=False):
+        for _ in session.observe_embeds(embeds, [index / config.frame_fps], may_speak=False):
             pass  # the decision's copy to the host ends the step
         spans.append((began, time.perf_counter()))
     return spans[WARM_UP:]

@@ -23,8 +23,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from videollm_ros.live import ContextLimits, FrameDecision, LiveModel, StreamSession, Utterance
-from videollm_ros.live.context import Reading
-from videollm_ros.live.session import MAX_FRAMES_PER_PASS
+from videollm_ros.live.speak_rule import SilencePrediction
+from videollm_ros.live.speculation import MAX_FRAMES_PER_PASS, SpeculativeFrames
 from videollm_ros.live.template import Turn
 
 FPS = 2.0
@@ -105,12 +105,13 @@ class ForcedSession(StreamSession):
             began = time.perf_counter()  # eviction is
             return make_room(now)
 
-        def forced_frames(embeds: Tensor, stamps: list[float]) -> list[Reading]:
-            read_frames(embeds, stamps)
+        def forced_frames(embeds: Tensor, stamps: list[float]) -> SpeculativeFrames:
+            speculative = read_frames(embeds, stamps)
             self.step_seconds.append(time.perf_counter() - began)
             self.context_tokens.append(self._context.cache.length)
             replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
-            return [Reading(float(not reply), not reply) for reply in replies]
+            speculative.predictions = [SilencePrediction(float(not reply), not reply) for reply in replies]
+            return speculative
 
         def forced_ids(token_ids: list[int]) -> int:
             token = read_ids(token_ids)
@@ -121,7 +122,7 @@ class ForcedSession(StreamSession):
 
     def read_one(self, frame: Tensor, index: int) -> None:
         began = reply_began = time.perf_counter()
-        for event in self.stream(frame, index / FPS):
+        for event in self.observe_events(frame, index / FPS):
             if isinstance(event, FrameDecision):
                 reply_began = time.perf_counter()
             elif isinstance(event, Utterance):

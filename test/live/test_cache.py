@@ -11,10 +11,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from videollm_ros.live import ContextLimits
-from videollm_ros.live.cache import Kind, StreamCache
+from videollm_ros.live.cache import StreamCache
+from videollm_ros.live.eviction import SegmentKind
 from videollm_ros.live.rotary import Rotary
 
-SYSTEM, FRAME, TEXT = Kind.SYSTEM, Kind.FRAME, Kind.TEXT
+SYSTEM, FRAME, TEXT = SegmentKind.SYSTEM, SegmentKind.FRAME, SegmentKind.TEXT
 
 
 class RecordedCache:
@@ -242,6 +243,8 @@ def test_the_memory_is_allocated_once(recorded):
     assert filled.cache.length == 0 and filled.cache.room == 100
 
 
-def test_unless_told_otherwise_text_may_take_a_quarter_of_the_context(recorded):
-    assert recorded(max_tokens=100).cache.max_text_tokens == 25
-    assert recorded(max_tokens=100, text_tokens=60).cache.max_text_tokens == 60
+@pytest.mark.parametrize(("text_tokens", "kept"), [(None, [6, 7]), (60, [2, 3, 4, 5, 6, 7])])
+def test_unless_a_limit_is_given_text_may_take_a_quarter_of_the_context(recorded, text_tokens, kept):
+    filled = fill(recorded(max_tokens=100, vision_seconds=99, text_tokens=text_tokens), frames=[8], texts=range(1, 8))
+    filled.cache.make_room(11, now=9.0)
+    assert [stamp for kind, stamp in filled.kept() if kind is TEXT] == kept

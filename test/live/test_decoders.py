@@ -76,7 +76,7 @@ def model(request, random_llm, compose, lean_towards):
 def undecided_threshold(model, frames):
     """A threshold that about half of the frames reach, and none just barely."""
     probe = StreamSession(model, threshold=0, max_new_tokens=8)
-    events = [event for i, frame in enumerate(frames) for event in probe.stream(frame, i, may_speak=False)]
+    events = [event for i, frame in enumerate(frames) for event in probe.observe_events(frame, i, may_speak=False)]
     silences = sorted(1 - event.speak_probability for event in events)
     middle = len(silences) // 3
     return (silences[middle] + silences[middle + 1]) / 2
@@ -87,7 +87,7 @@ def stream_with_queries(model, frames, threshold):
     stream.ask("What is it?", stamp=2.5)
     stream.ask("And now?", stamp=6)
     stream.ask("Sure?", stamp=6)
-    events = [event for i, frame in enumerate(frames) for event in stream.stream(frame, stamp=i)]
+    events = [event for i, frame in enumerate(frames) for event in stream.observe_events(frame, stamp=i)]
     return [event for event in events if not isinstance(event, PartialReply)], stream
 
 

@@ -28,10 +28,41 @@ def test_slow_change_adds_up_until_a_frame_passes():
     assert 2 <= len(passed) < 21
 
 
+def read_one_by_one(gate: FrameGate, frames: torch.Tensor) -> list[int]:
+    """The frames that pass when each one that passes is read before the next is compared."""
+    passed = []
+    for index, frame in enumerate(frames):
+        if gate.select(frame[None], [False]):
+            gate.mark_read(frame)
+            passed.append(index)
+    return passed
+
+
 def test_one_by_one_and_together_the_same_frames_pass():
-    frames, gate = scenes(0, 0, 1, 2, 2, 0), FrameGate(0.99)
-    one_by_one = [index for index in range(6) if gate.select(frames[index : index + 1], [False])]
-    assert one_by_one == FrameGate(0.99).select(frames, [False] * 6)
+    frames = scenes(0, 0, 1, 2, 2, 0)
+    assert read_one_by_one(FrameGate(0.99), frames) == FrameGate(0.99).select(frames, [False] * 6) == [0, 2, 3, 5]
+
+
+def test_slow_change_adds_up_one_by_one_as_well():
+    start, end = scenes(0, 1)
+    drift = torch.stack([start.lerp(end, step / 20) for step in range(21)])
+    assert read_one_by_one(FrameGate(0.9), drift) == FrameGate(0.9).select(drift, [False] * 21)
+
+
+def test_a_frame_that_passed_but_was_not_read_is_not_compared_with():
+    gate = FrameGate(0.99)
+    gate.mark_read(scenes(0)[0])
+    assert gate.select(scenes(1, 1), [False] * 2) == [0]
+    assert gate.select(scenes(1, 0), [False] * 2) == [0, 1]
+
+
+def test_a_frame_that_is_not_finite_passes_and_so_does_the_next():
+    frames = scenes(0, 0, 0)
+    frames[1, 0, 0] = torch.nan
+    assert FrameGate(0.99).select(frames, [False] * 3) == [0, 1, 2]
+    gate = FrameGate(0.99)
+    gate.mark_read(frames[1])
+    assert gate.select(frames[2:], [False]) == [0]
 
 
 def test_a_required_frame_passes_however_little_it_differs():
@@ -40,7 +71,8 @@ def test_a_required_frame_passes_however_little_it_differs():
 
 def test_after_a_reset_the_first_frame_passes():
     gate = FrameGate(0.99)
-    gate.select(scenes(0), [False])
+    gate.mark_read(scenes(0)[0])
+    assert gate.select(scenes(0), [False]) == []
     gate.reset()
     assert gate.select(scenes(0), [False]) == [0]
 

@@ -42,7 +42,7 @@ def read(session, embeds, sizes):
     stamps = [float(stamp) for stamp in range(len(embeds))]
     for size in sizes:
         stop = start + size
-        events += session.stream_embeds(embeds[start:stop], stamps[start:stop])
+        events += session.observe_embeds(embeds[start:stop], stamps[start:stop])
         start = stop
     return [event for event in events if isinstance(event, FrameDecision | Utterance)]
 
@@ -51,7 +51,7 @@ def read(session, embeds, sizes):
 def threshold(talker, embeds):
     """One that a frame in six misses."""
     probe = StreamSession(talker, threshold=0.0, max_new_tokens=6, context=TIGHT)
-    decisions = probe.stream_embeds(embeds, [float(stamp) for stamp in range(64)], may_speak=False)
+    decisions = probe.observe_embeds(embeds, [float(stamp) for stamp in range(64)], may_speak=False)
     silences = sorted(1 - decision.speak_probability for decision in decisions)
     return (silences[10] + silences[11]) / 2
 
@@ -112,7 +112,7 @@ def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, 
         stamps = [float(stamp + offset) for offset in range(frames_at_once)]
         if chance.random() < 0.05:
             session.ask("What is it now?", chance.choice(stamps))
-        for event in session.stream_embeds(embeds[[int(stamp) % 64 for stamp in stamps]], stamps):
+        for event in session.observe_embeds(embeds[[int(stamp) % 64 for stamp in stamps]], stamps):
             assert session.state.tokens <= TIGHT.max_tokens
             decisions += isinstance(event, FrameDecision)
             utterances += isinstance(event, Utterance)
@@ -143,7 +143,7 @@ def test_a_reply_never_fails_for_lack_of_room(compose, lean_towards, embeds, see
             asked += ask_at_length(session, float(stamp) + chance.choice([-0.5, 0.0]))
         if chance.random() < 0.3:
             session.max_new_tokens = chance.randrange(1, limit + 20)
-        for event in session.stream_embeds(embeds[stamp % 64][None], [float(stamp)]):
+        for event in session.observe_embeds(embeds[stamp % 64][None], [float(stamp)]):
             answered += isinstance(event, Utterance) and event.query is not None
             assert session.state.tokens <= max_tokens
     assert answered == asked > 20

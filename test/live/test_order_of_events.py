@@ -33,19 +33,19 @@ def frame(number=0):
 def test_a_query_stamped_before_the_next_frame_is_answered_before_it(silent):
     silent.observe(frame(), 0.0)
     silent.ask("What is it?", 0.25)
-    assert order(silent.stream(frame(), 0.5)) == ["What is it?", 0.5]
+    assert order(silent.observe_events(frame(), 0.5)) == ["What is it?", 0.5]
 
 
 def test_a_query_stamped_at_the_frame_is_answered_right_after_it(silent):
     silent.ask("What is it?", 0.5)
-    assert order(silent.stream(frame(), 0.5)) == [0.5, "What is it?"]
+    assert order(silent.observe_events(frame(), 0.5)) == [0.5, "What is it?"]
 
 
 def test_a_query_waits_for_its_frame(silent):
     silent.ask("What is it?", 1.0)
-    assert order(silent.stream(frame(), 0.5)) == [0.5]
+    assert order(silent.observe_events(frame(), 0.5)) == [0.5]
     assert silent.state.queries_waiting == 1
-    assert order(silent.stream(frame(), 1.5)) == ["What is it?", 1.5]
+    assert order(silent.observe_events(frame(), 1.5)) == ["What is it?", 1.5]
 
 
 def test_an_answer_takes_the_place_of_the_frames_own_decision(golden_model, golden_frames):
@@ -53,7 +53,7 @@ def test_an_answer_takes_the_place_of_the_frames_own_decision(golden_model, gold
     asked.ask("What is it now?", 2.0)
     for stream in (alone, asked):
         stream.observe_many(golden_frames[:4], [0.0, 0.5, 1.0, 1.5])
-    unasked, decisions = alone.observe(golden_frames[4], 2.0), list(asked.stream(golden_frames[4], 2.0))
+    unasked, decisions = alone.observe(golden_frames[4], 2.0), list(asked.observe_events(golden_frames[4], 2.0))
     assert [utterance.query for utterance in unasked] == [None]  # it would have spoken
     assert order(decisions) == [2.0, "What is it now?"]
     assert not decisions[0].speaks
@@ -62,12 +62,12 @@ def test_an_answer_takes_the_place_of_the_frames_own_decision(golden_model, gold
 def test_queries_are_answered_by_their_stamps_and_then_as_they_came(silent):
     for text, stamp in [("third?", 0.5), ("first?", 0.1), ("fourth?", 0.5), ("second?", 0.2)]:
         silent.ask(text, stamp)
-    assert order(silent.stream(frame(), 0.5)) == ["first?", "second?", 0.5, "third?", "fourth?"]
+    assert order(silent.observe_events(frame(), 0.5)) == ["first?", "second?", 0.5, "third?", "fourth?"]
 
 
 def test_a_query_before_the_first_frame_is_answered_first_with_its_own_stamp(silent):
     silent.ask("Anyone there?", -1.0, query_id="a")
-    events = list(silent.stream(frame(), 0.0))
+    events = list(silent.observe_events(frame(), 0.0))
     assert order(events) == ["Anyone there?", 0.0]
     answer = next(event for event in events if isinstance(event, Utterance))
     assert (answer.stamp, answer.query_id, answer.speak_probability) == (-1.0, "a", 1.0)
@@ -92,7 +92,7 @@ def test_a_withdrawn_query_is_not_answered(silent):
     silent.ask("two?", 0.2, query_id="2")
     assert silent.withdraw("1")
     assert not silent.withdraw("1")
-    assert order(silent.stream(frame(), 0.5)) == ["two?", 0.5]
+    assert order(silent.observe_events(frame(), 0.5)) == ["two?", 0.5]
 
 
 @pytest.mark.parametrize("query_stamp", [0.0, 1.0, 1.5, 2.0, 3.5, 6.0])
@@ -101,14 +101,14 @@ def test_a_query_asked_while_frames_are_read_together_comes_as_one_by_one(silent
     frames = torch.stack([frame(number) for number in range(7)])
     one_by_one = []
     for number in range(7):
-        for event in silent.stream(frames[number], float(number)):
+        for event in silent.observe_events(frames[number], float(number)):
             one_by_one.append(event)
             if isinstance(event, FrameDecision) and event.stamp == asked_after:
                 silent.ask("What is it?", query_stamp)
     silent.reset()
     together = []
     embeds = silent.model.embed(silent.model.encode(frames))
-    for event in silent.stream_embeds(embeds, [float(number) for number in range(7)]):
+    for event in silent.observe_embeds(embeds, [float(number) for number in range(7)]):
         together.append(event)
         if isinstance(event, FrameDecision) and event.stamp == asked_after:
             silent.ask("What is it?", query_stamp)
@@ -121,7 +121,7 @@ def test_every_frame_has_one_decision_with_the_threshold_it_was_made_by(session,
     session.threshold = 0.5
     embeds = session.model.embed(session.model.encode(golden_frames))
     decisions = []
-    for event in session.stream_embeds(embeds, list(range(24))):
+    for event in session.observe_embeds(embeds, list(range(24))):
         if isinstance(event, FrameDecision):
             decisions.append(event)
             session.threshold = 0.9 if len(decisions) >= 6 else 0.5
@@ -132,12 +132,12 @@ def test_every_frame_has_one_decision_with_the_threshold_it_was_made_by(session,
 def test_a_muted_frame_is_read_and_silent_and_its_query_answered(session, golden_frames):
     stamps = [number / 2 for number in range(5)]
     for stamp, seen in zip(stamps, golden_frames, strict=False):
-        (decision,) = session.stream(seen, stamp, may_speak=False)
+        (decision,) = session.observe_events(seen, stamp, may_speak=False)
         assert not decision.speaks
     assert decision.speak_probability > 0.5  # it would have spoken
     assert session.state.frames_read == 5
     session.ask("What is it now?", 2.5)
-    assert order(session.stream(golden_frames[5], 2.5, may_speak=False)) == [2.5, "What is it now?"]
+    assert order(session.observe_events(golden_frames[5], 2.5, may_speak=False)) == [2.5, "What is it now?"]
 
 
 def test_permission_to_speak_is_asked_frame_by_frame_after_what_came_before(session, golden_frames):
@@ -148,7 +148,7 @@ def test_permission_to_speak_is_asked_frame_by_frame_after_what_came_before(sess
         return True
 
     embeds = session.model.embed(session.model.encode(golden_frames))
-    for event in session.stream_embeds(embeds, list(range(24)), may_speak):
+    for event in session.observe_embeds(embeds, list(range(24)), may_speak):
         if not isinstance(event, PartialReply):
             happened.append((type(event).__name__, event.stamp))
     frames_asked = [stamp for what, stamp in happened if what == "may it?"]

@@ -81,7 +81,7 @@ def test_on_a_simulated_stream_the_words_are_the_same(demo_model, seed):
         said = [
             event
             for start in range(0, len(embeds), frames_at_once)
-            for event in session.stream_embeds(embeds[start:][:frames_at_once], stamps[start:][:frames_at_once])
+            for event in session.observe_embeds(embeds[start:][:frames_at_once], stamps[start:][:frames_at_once])
             if hasattr(event, "truncated")
         ]
         assert session.state.evictions == 0

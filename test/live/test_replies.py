@@ -30,7 +30,7 @@ def test_a_reply_grows_by_a_token_per_event(golden_model, golden_frames):
     session = StreamSession(golden_model)
     session.ask("What is it now?", 0.0, query_id="q")
     partial_texts, partial_lengths = [], []
-    for event in session.stream(golden_frames[0], 0.0):
+    for event in session.observe_events(golden_frames[0], 0.0):
         if isinstance(event, PartialReply):
             assert (event.stamp, event.query, event.query_id) == (0.0, "What is it now?", "q")
             partial_texts.append(event.text)
@@ -55,22 +55,24 @@ def test_any_token_but_silence_opens_a_reply(compose, lean_towards, token):
     model = compose()
     token_id = model.tokenizer.convert_tokens_to_ids(token)
     session = StreamSession(lean_towards(model, {token_id: 99.0}), threshold=0.0, max_new_tokens=3)
-    decision, *_, utterance = session.stream(frame(), 0.0)
+    decision, *_, utterance = session.observe_events(frame(), 0.0)
     assert decision.speaks
     assert utterance.token_ids == (() if token_id == model.template.eos_token_id else (token_id,) * 3)
-    assert not [event for event in session.stream(frame(), 0.5, may_speak=False) if isinstance(event, Utterance)]
+    assert not [
+        event for event in session.observe_events(frame(), 0.5, may_speak=False) if isinstance(event, Utterance)
+    ]
 
 
 def test_a_likely_silence_below_the_threshold_gives_way_to_the_best_of_the_rest(compose, lean_towards):
     model = compose()
     silence, letter = model.template.silence_token_id, model.tokenizer.convert_tokens_to_ids("a")
     lean_towards(model, {silence: 60.0, letter: 59.0})  # p(silence) around 0.7
-    (probe,) = StreamSession(model).stream(frame(), 0.0, may_speak=False)
+    (probe,) = StreamSession(model).observe_events(frame(), 0.0, may_speak=False)
     p_silence = 1 - probe.speak_probability
     assert 0.3 < p_silence < 0.99
-    (decision,) = StreamSession(model, threshold=p_silence - 1e-3).stream(frame(), 0.0)
+    (decision,) = StreamSession(model, threshold=p_silence - 1e-3).observe_events(frame(), 0.0)
     assert not decision.speaks
-    decision, *_ = StreamSession(model, threshold=p_silence + 1e-3, max_new_tokens=2).stream(frame(), 0.0)
+    decision, *_ = StreamSession(model, threshold=p_silence + 1e-3, max_new_tokens=2).observe_events(frame(), 0.0)
     assert decision.speaks
 
 
@@ -95,7 +97,7 @@ def test_a_reply_of_one_token_is_possible(chatty):
 
 def test_stop_closes_the_reply_at_the_next_event(chatty):
     session = StreamSession(chatty, max_new_tokens=9)
-    events = session.stream(frame(), 0.0)
+    events = session.observe_events(frame(), 0.0)
     partials = [event for event in (next(events) for _ in range(4)) if isinstance(event, PartialReply)]
     session.stop_reply()
     (utterance,) = events
@@ -113,7 +115,7 @@ def test_stop_without_a_reply_does_not_touch_the_next_one(chatty):
 
 def cut_off(session, stop, tokens):
     """Let a reply begin and cut it off after some tokens."""
-    events = session.stream(frame(), 0.0)
+    events = session.observe_events(frame(), 0.0)
     while not isinstance(event := next(events), PartialReply) or len(event.token_ids) < tokens:
         pass
     if stop == "stopped":
@@ -144,13 +146,13 @@ def test_frames_behind_an_abandoned_one_were_never_read(compose, lean_towards, d
     frames = torch.stack([frame(number) for number in range(6)])
     embeds, stamps = model.embed(model.encode(frames)), [float(number) for number in range(6)]
     abandoned, fresh = StreamSession(model), StreamSession(model)
-    events = abandoned.stream_embeds(embeds, stamps)
+    events = abandoned.observe_embeds(embeds, stamps)
     for _ in range(decisions):
         next(events)
     events.close()
-    list(fresh.stream_embeds(embeds[:decisions], stamps[:decisions]))
+    list(fresh.observe_embeds(embeds[:decisions], stamps[:decisions]))
     assert abandoned.state == fresh.state
-    rest = [list(session.stream_embeds(embeds[decisions:], stamps[decisions:])) for session in (abandoned, fresh)]
+    rest = [list(session.observe_embeds(embeds[decisions:], stamps[decisions:])) for session in (abandoned, fresh)]
     assert [event.speak_probability for event in rest[0]] == pytest.approx(
         [event.speak_probability for event in rest[1]], abs=1e-6
     )
@@ -158,7 +160,7 @@ def test_frames_behind_an_abandoned_one_were_never_read(compose, lean_towards, d
 
 def test_an_abandoned_decision_to_speak_leaves_the_frame_read_and_nothing_said(chatty):
     session = StreamSession(chatty, max_new_tokens=9)
-    events = session.stream(frame(), 0.0)
+    events = session.observe_events(frame(), 0.0)
     assert next(events).speaks
     events.close()
     assert session.state.frames_read == 1
@@ -171,7 +173,7 @@ def test_the_limit_may_be_raised_while_a_reply_grows(chatty, raised):
     session = StreamSession(chatty, max_new_tokens=2, context=ContextLimits(max_tokens=120))
     for number in range(60):
         session.max_new_tokens = 2
-        for event in session.stream(frame(number % 5), float(number)):
+        for event in session.observe_events(frame(number % 5), float(number)):
             if isinstance(event, PartialReply):
                 session.max_new_tokens = raised
             elif isinstance(event, Utterance):
@@ -182,13 +184,13 @@ def test_the_limit_may_be_raised_while_a_reply_grows(chatty, raised):
 def test_a_reset_while_a_reply_grows_ends_it_and_begins_a_new_stream(chatty):
     session, fresh = StreamSession(chatty, max_new_tokens=9), StreamSession(chatty, max_new_tokens=9)
     embeds = chatty.embed(chatty.encode(torch.stack([frame(number) for number in range(3)])))
-    events = session.stream_embeds(embeds, [5.0, 6.0, 7.0])
+    events = session.observe_embeds(embeds, [5.0, 6.0, 7.0])
     while not isinstance(next(events), PartialReply):
         pass
     session.reset()
     utterance, *later = events
     assert utterance.truncated
-    assert transcript(later) == transcript(fresh.stream_embeds(embeds[1:], [6.0, 7.0]))
+    assert transcript(later) == transcript(fresh.observe_embeds(embeds[1:], [6.0, 7.0]))
 
 
 def test_a_reset_while_frames_wait_begins_a_new_stream(compose, lean_towards):
@@ -196,18 +198,18 @@ def test_a_reset_while_frames_wait_begins_a_new_stream(compose, lean_towards):
     lean_towards(model, {model.template.silence_token_id: 99.0})
     session, fresh = StreamSession(model), StreamSession(model)
     embeds = model.embed(model.encode(torch.stack([frame(number) for number in range(4)])))
-    events = session.stream_embeds(embeds, [5.0, 6.0, 7.0, 8.0])
+    events = session.observe_embeds(embeds, [5.0, 6.0, 7.0, 8.0])
     next(events)
     session.reset()
     list(events)
-    list(fresh.stream_embeds(embeds[1:], [6.0, 7.0, 8.0]))
+    list(fresh.observe_embeds(embeds[1:], [6.0, 7.0, 8.0]))
     assert session.state == fresh.state
 
 
 @pytest.mark.parametrize("drop", ["closed", "kept"])
 def test_after_a_reset_a_stream_that_was_abandoned_does_not_matter(chatty, drop):
     session, fresh = StreamSession(chatty, max_new_tokens=9), StreamSession(chatty, max_new_tokens=9)
-    events = session.stream(frame(), 5.0)
+    events = session.observe_events(frame(), 5.0)
     while not isinstance(next(events), PartialReply):
         pass
     session.reset()
@@ -234,7 +236,7 @@ def test_the_limit_may_be_raised_while_a_long_query_waits(chatty):
 
 def test_a_decision_has_the_probability_of_not_being_silent(golden_model, golden_frames):
     session = StreamSession(golden_model, threshold=0.0)
-    events = [event for i, seen in enumerate(golden_frames) for event in session.stream(seen, i / 2)]
+    events = [event for i, seen in enumerate(golden_frames) for event in session.observe_events(seen, i / 2)]
     decisions = {event.stamp: event for event in events if isinstance(event, FrameDecision)}
     proactive = [event for event in events if isinstance(event, Utterance)]
     assert proactive

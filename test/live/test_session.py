@@ -48,7 +48,7 @@ def test_frames_and_stamps_must_be_as_many(session, golden_frames):
         session.observe_many(golden_frames[:2], [0.0, 0.5, 1.0])
     embeds = torch.zeros(2, 10, 48)
     with pytest.raises(ValueError, match="2 frames but 3 stamps"):
-        list(session.stream_embeds(embeds, [0.0, 0.5, 1.0]))
+        list(session.observe_embeds(embeds, [0.0, 0.5, 1.0]))
 
 
 @pytest.mark.parametrize("text", ["", " \n ", "\u2028"])

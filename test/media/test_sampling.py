@@ -1,12 +1,13 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which images become frames, and which of those are kept when the model is busy."""
+"""Which images become frames."""
+
+import itertools
 
 import numpy as np
 import pytest
 
-from videollm_ros.assistant.scheduler import Frame, FrameQueue
-from videollm_ros.media.sampling import Sample, StampSampler
+from videollm_ros.media.sampling import Sample, SampledImage, StampSampler
 
 
 def camera(rate, seconds, *, jitter=0.0, drift=0.0, seed=0):
@@ -45,11 +46,54 @@ def test_a_camera_slower_than_the_rate_loses_nothing():
     assert taken(stamps, fps=2.0) == list(stamps)
 
 
-def test_a_jump_back_and_a_long_gap_begin_a_new_stream():
+def taken_with_images(stamps, fps=2.0, max_gap=10.0):
+    """What is taken of images that are named after their number, and of the last jump once it is confirmed."""
+    sampler = StampSampler(fps, max_gap)
+    frames = [each for number, stamp in enumerate(stamps) for each in sampler.take(stamp, number)]
+    return [*frames, *sampler.confirm()]
+
+
+@pytest.mark.parametrize(
+    "stamps",
+    [
+        (100.0, 100.5, 50.0, 50.5, 60.5),  # back
+        (100.0, 100.5, 110.6, 111.1, 111.6),  # a gap
+        (100.0, 100.5, 50.0),  # nothing more comes
+        (100.0, 100.5, 200.0, 300.0, 400.0),  # every image is a jump
+    ],
+)
+def test_a_jump_begins_a_new_stream_with_the_image_that_jumped(stamps):
+    frames = taken_with_images(stamps)
+    assert [(frame.image, frame.stamp) for frame in frames] == list(enumerate(stamps))
+    jumps = [i for i, (before, after) in enumerate(itertools.pairwise(stamps), 1) if not -0.5 <= after - before <= 10]
+    assert [frame.image for frame in frames if frame.begins_stream] == [0, *jumps]
+
+
+@pytest.mark.parametrize("wrong", [5000.0, 0.0])
+def test_one_wrong_stamp_costs_one_image_and_no_stream(wrong):
+    frames = taken_with_images([100.0, 100.5, 101.0, wrong, 102.0, 102.5])
+    assert [frame.stamp for frame in frames] == [100.0, 100.5, 101.0, 102.0, 102.5]
+    assert [frame.begins_stream for frame in frames] == [True, False, False, False, False]
+
+
+def test_two_cameras_on_one_topic_do_not_begin_a_stream_each_time():
+    stamps = [stamp for index in range(100) for stamp in (100 + index / 2, 50 + index / 2)]
+    assert sum(frame.begins_stream for frame in taken_with_images(stamps)) <= 2
+
+
+def test_an_image_after_a_jump_is_held_until_it_is_confirmed():
     sampler = StampSampler(fps=2.0, max_gap=10.0)
-    offered = [100.0, 100.5, 50.0, 50.5, 60.5, 70.6]
-    new, due = Sample.NEW_STREAM, Sample.DUE
-    assert [sampler.offer(stamp) for stamp in offered] == [new, due, new, due, due, new]
+    assert sampler.take(100.0, "first") == [SampledImage("first", 100.0, True)]
+    assert sampler.take(5.0, "jump") == [] and sampler.is_holding and sampler.newest == 100.0
+    assert sampler.confirm() == [SampledImage("jump", 5.0, True)]
+    assert not sampler.is_holding and sampler.newest == 5.0 and sampler.confirm() == []
+
+
+def test_callers_that_keep_no_image_begin_with_the_one_that_confirms_the_jump():
+    sampler = StampSampler(fps=2.0, max_gap=10.0)
+    offered = [100.0, 100.5, 50.0, 50.5, 60.5, 70.6, 71.1]
+    new, due, no = Sample.NEW_STREAM, Sample.DUE, Sample.NOT_DUE
+    assert [sampler.offer(stamp) for stamp in offered] == [new, due, no, new, due, no, new]
 
 
 def test_an_image_that_comes_late_or_twice_is_no_jump_back():
@@ -68,52 +112,3 @@ def test_after_a_pause_the_missed_instants_are_not_made_up_for():
 def test_a_rate_that_is_no_rate_is_refused(fps):
     with pytest.raises(ValueError, match="above 0 Hz"):
         StampSampler(fps, max_gap=10.0)
-
-
-def frame(stamp, *, kept=False, stream=1):
-    """A frame that has been encoded already."""
-    return Frame(message=None, stamp=stamp, received=0.0, stream=stream, kept=kept, encoded=object())
-
-
-def stamps_of(queue):
-    return [each.stamp for each in queue.take(100)]
-
-
-def test_while_a_frame_is_read_only_the_newest_waits():
-    queue = FrameQueue(backlog=4)
-    for stamp in range(5):
-        queue.put(frame(stamp))
-    assert (stamps_of(queue), queue.dropped) == ([4], 4)
-
-
-def test_during_a_reply_frames_are_kept_in_order_and_the_oldest_is_dropped_beyond_the_backlog():
-    queue = FrameQueue(backlog=4)
-    for stamp in range(6):
-        queue.put(frame(stamp, kept=True))
-    assert (stamps_of(queue), queue.dropped) == ([2, 3, 4, 5], 2)
-
-
-def test_after_a_reply_the_kept_frames_stay_and_one_newest_waits_behind_them():
-    queue = FrameQueue(backlog=8)
-    for stamp in range(6):
-        queue.put(frame(stamp, kept=stamp < 3))
-    assert (stamps_of(queue), queue.dropped) == ([0, 1, 2, 5], 2)
-
-
-def test_a_frame_of_a_new_stream_takes_the_place_of_what_waits_of_the_old_one():
-    queue = FrameQueue(backlog=8)
-    for stamp in (8.0, 9.0):
-        queue.put(frame(stamp, kept=True))
-    queue.put(frame(1.0, stream=2))
-    assert (stamps_of(queue), queue.dropped) == ([1.0], 2)
-
-
-def test_frames_are_taken_as_far_as_they_have_been_encoded():
-    queue = FrameQueue(backlog=8)
-    frames = [frame(stamp, kept=True) for stamp in range(4)]
-    frames[2].encoded = None
-    for each in frames:
-        queue.put(each)
-    assert stamps_of(queue) == [0, 1]
-    queue.discard(frames[2])
-    assert (stamps_of(queue), queue.dropped) == ([3], 0)

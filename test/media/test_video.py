@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from videollm_ros.data import Dialogue, FeatureFolder, sample_frames, write_feat
 from videollm_ros.live import LiveConfig
 from videollm_ros.live.checkpoint import load_vision_tower
 from videollm_ros.live.vision import VisionEncoder
+from videollm_ros.media.video import VideoError, open_video, video_duration
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
@@ -98,3 +100,71 @@ def test_the_command_refuses_two_videos_of_one_name(video, tmp_path):
     command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), str(tmp_path / "other" / video.name)]
     done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and f"several videos are named {video.stem}" in done.stderr
+
+
+def levels(frames):
+    return [float(frame.rgb.mean()) for frame in frames]
+
+
+def test_a_video_is_opened_at_any_second(video):
+    whole = list(open_video(video))
+    for start in (0.0, 0.05, 1.0, 3.14, 4.9, 7.0):
+        shown = [frame for frame in whole if frame.time <= start + 1e-6][-1]
+        expected = [shown, *(frame for frame in whole if frame.time > start + 1e-6)]
+        frames = list(open_video(video, start=start))
+        assert [frame.time for frame in frames] == pytest.approx([frame.time for frame in expected])
+        assert levels(frames) == pytest.approx(levels(expected))
+
+
+def test_frames_are_sampled_from_any_second_on(video):
+    sampled = [float(frame.mean()) for frame in sample_frames(video, 2.0, start=2.2)]
+    assert sampled == pytest.approx([110, 135, 160, 185, 210, 235], abs=3)
+
+
+def test_the_duration_is_the_time_of_the_last_picture(video, tmp_path):
+    assert video_duration(video) == pytest.approx(4.9)
+    for index in range(4):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), np.zeros((4, 4, 3), np.uint8))
+    assert video_duration(tmp_path) == pytest.approx(3 / 30)
+
+
+def test_a_damaged_video_says_up_to_which_time_it_was_read(tmp_path):
+    path = tmp_path / "noise.mkv"
+    noise = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
+        for _ in range(50):
+            picture = noise.integers(0, 256, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="bgr0")))
+        container.mux(stream.encode())
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20000] = bytes(20000)
+    path.write_bytes(data)
+    read = []
+    with pytest.raises(VideoError, match=r"cannot be read as a video past 2\.\d\d s: "):
+        for frame in open_video(path):
+            read.append(frame)
+    assert 10 < len(read) < 30
+
+
+@pytest.mark.parametrize(
+    ("name", "playlist"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:5,\n{video}\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile {video}\n"),
+        ("movie.mp4", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:5,\n{video}\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_file_that_names_other_files_opens_none(video, tmp_path, name, playlist):
+    (tmp_path / name).write_text(playlist.format(video=video))
+    with pytest.raises(VideoError, match="cannot be read as a video"):
+        list(open_video(tmp_path / name))
+
+
+def test_an_image_of_a_folder_has_a_limit_of_pixels(tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((100, 100, 3), np.uint8))
+    monkeypatch.setattr("videollm_ros.media.video.MAX_PIXELS", 9_999)
+    with pytest.raises(VideoError, match="100x100 pixels"):
+        list(open_video(tmp_path))

@@ -78,10 +78,10 @@ def test_a_model_that_is_not_loaded_stays_an_error_until_it_is(node, monkeypatch
     with monkeypatch.context() as later:
         now = time.monotonic()
         later.setattr(time, "monotonic", lambda: now + 3600)
-        status = model_status("unconfigured", "", node._model_error, None)
+        status = model_status("unconfigured", "", node.errors.model, None)
     assert status.level == DiagnosticStatus.ERROR and str(error) in status.message
     assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    assert model_status("inactive", "", node._model_error, None).level == DiagnosticStatus.OK
+    assert model_status("inactive", "", node.errors.model, None).level == DiagnosticStatus.OK
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from videollm_ros.media.footage import FootageError, open_footage
+from videollm_ros.media.video import VideoError, open_video
 
 RATE = 10  # Hz
 COLOURS = [(200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30), (30, 200, 200)]
@@ -48,13 +48,13 @@ def folder(tmp_path_factory):
 
 
 def test_a_video_gives_its_pictures_at_their_times_from_zero(video):
-    frames = list(open_footage(str(video)))
+    frames = list(open_video(str(video)))
     assert [frame.time for frame in frames] == pytest.approx([index / RATE for index in range(5)])
     assert all(np.abs(f.rgb.astype(int) - c).max() <= 1 for f, c in zip(frames, COLOURS, strict=True))
 
 
 def test_a_folder_gives_its_images_in_the_order_of_their_names(folder):
-    frames = list(open_footage(str(folder), rate=4.0))
+    frames = list(open_video(str(folder), rate=4.0))
     assert [frame.time for frame in frames] == [0.0, 0.25, 0.5, 0.75, 1.0]
     assert all(np.array_equal(f.rgb, still(c)) for f, c in zip(frames, COLOURS, strict=True))
 
@@ -72,8 +72,8 @@ def test_what_cannot_be_played_is_refused_at_once_with_a_sentence(tmp_path):
         (str(tmp_path / "empty"), "holds no picture"),
         ("/dev/video99", "cannot be opened"),
     ]:
-        with pytest.raises(FootageError, match=sentence):
-            next(open_footage(source))
+        with pytest.raises(VideoError, match=sentence):
+            next(open_video(source))
 
 
 def play(*parameters, **options):

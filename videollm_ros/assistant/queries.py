@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Queries from the topic, the service and the action: one kind of object, one bounded queue."""
+"""Queries on their way to an answer, and the admission that bounds them. No torch, no ROS."""
 
 from __future__ import annotations
 
@@ -10,76 +10,94 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from videollm_ros.assistant.speech import Speech
+from videollm_ros.assistant.updates import UtteranceUpdate
 
-MAX_OUTSTANDING = 8  # queries accepted and not yet answered; each may hold one executor thread
-MAX_CHARACTERS = 2000  # of one query
+MAX_OUTSTANDING = 8
+"""Queries that are admitted and not answered yet. Each may hold one thread of whoever asks."""
+MAX_CHARACTERS = 2000
+"""Length of one query."""
+MAX_ID_CHARACTERS = 200
+"""Length of the name that the asker gives to a query."""
 
 
 class QueryError(Exception):
-    """Why a query has no answer, as a sentence for whoever asked."""
+    """Says in a sentence for the asker why a query has no answer."""
 
 
 @dataclass(eq=False)
-class Query:
-    """One question on its way. `answer` resolves to the final Speech, or to a QueryError."""
+class PendingQuery:
+    """One query, from its admission to its answer. The session carries it as its `request`."""
 
     text: str
-    query_id: str  # the asker's own name for it; may be empty, need not be unique
-    stamp: float = 0.0  # stream time at which it was asked: stamp of the newest image, seconds; 0 before any
-    stream: int = 0  # number of the stream in which it was asked; 0 before any image
-    on_partial: Callable[[Speech], None] | None = None  # follows the answer as it grows
-    key: str = ""  # unique; what the session knows it by
-    stopped: bool = False  # the asker wants no more of the answer
-    answer: Future[Speech] = field(default_factory=Future)
+    """The query as it was asked."""
+    query_id: str
+    """The asker's own name for it. It may be empty and need not be unique."""
+    request_id: str
+    """The unique name by which the session knows it."""
+    on_partial: Callable[[UtteranceUpdate], None] | None = None
+    """Follows the answer as it grows. Called from the inference thread."""
+    stamp: float = 0.0
+    """Stream time at which it was asked: the stamp of the newest image, in seconds. 0 before any image."""
+    stream: int = 0
+    """Number of the stream in which it was asked. 0 before any image."""
+    interrupted: str = ""
+    """Why its answer was cut off, as a sentence. Empty if it was not."""
+    answer: Future[UtteranceUpdate] = field(default_factory=Future)
+    """Resolves to the final update, or to a QueryError."""
 
-    def resolve(self, speech: Speech) -> None:
-        """Answer, unless it has been answered already."""
+    def resolve(self, update: UtteranceUpdate) -> None:
+        """Answer the query, unless it has an outcome already."""
         if not self.answer.done():
-            self.answer.set_result(speech)
+            self.answer.set_result(update)
 
     def fail(self, sentence: str) -> None:
-        """Answer with an error, unless it has been answered already."""
+        """Answer the query with an error, unless it has an outcome already."""
         if not self.answer.done():
             self.answer.set_exception(QueryError(sentence))
 
 
-class QueryDesk:
-    """Accepts queries while there are few enough, and refuses with a sentence otherwise."""
+class QueryAdmission:
+    """Admits queries while few enough are outstanding, refuses the others with a sentence, and counts both."""
 
-    def __init__(self, limit: int = MAX_OUTSTANDING):
+    def __init__(self, limit: int = MAX_OUTSTANDING) -> None:
+        """Admit at most `limit` queries at a time."""
         self.limit = limit
-        self.refused = 0
-        self.outstanding = 0  # accepted and not answered yet
+        self.outstanding = self.answered = self.failed = self.refused = 0
         self._lock = threading.Lock()
-        self._keys = itertools.count(1)
+        self._request_ids = itertools.count(1)
 
-    def accept(
-        self,
-        text: str,
-        query_id: str = "",
-        on_partial: Callable[[Speech], None] | None = None,
-    ) -> Query:
-        """Make a query of `text`.
+    def admit(
+        self, text: str, query_id: str = "", on_partial: Callable[[UtteranceUpdate], None] | None = None
+    ) -> PendingQuery:
+        """Make a pending query of `text`.
 
         Raises:
-            QueryError: the text is empty or too long, or too many queries are waiting already.
+            QueryError: The text is empty, the text or the id is too long, or too many queries are waiting.
         """
-        if not text.strip():
-            self.refused += 1
-            raise QueryError("The query is empty: put the question into its text.")
-        if len(text) > MAX_CHARACTERS:
-            self.refused += 1
-            raise QueryError(f"The query has {len(text)} characters, and at most {MAX_CHARACTERS} are accepted.")
         with self._lock:
-            if self.outstanding >= self.limit:
+            if problem := self._problem(text, query_id):
                 self.refused += 1
-                raise QueryError(f"{self.outstanding} queries are waiting already: ask again once one is answered.")
+                raise QueryError(problem)
             self.outstanding += 1
-            query = Query(text, query_id, on_partial=on_partial, key=str(next(self._keys)))
+            query = PendingQuery(text, query_id, str(next(self._request_ids)), on_partial)
         query.answer.add_done_callback(self._release)
         return query
 
-    def _release(self, _: Future) -> None:
+    def _problem(self, text: str, query_id: str) -> str:
+        if not text.strip():
+            return "The query is empty: put the question into its text."
+        if len(text) > MAX_CHARACTERS:
+            return f"The query has {len(text)} characters, and at most {MAX_CHARACTERS} are accepted."
+        if len(query_id) > MAX_ID_CHARACTERS:
+            return f"The query_id has {len(query_id)} characters, and at most {MAX_ID_CHARACTERS} are accepted."
+        if self.outstanding >= self.limit:
+            return f"{self.outstanding} queries are waiting already: ask again once one is answered."
+        return ""
+
+    def _release(self, answer: Future[UtteranceUpdate]) -> None:
         with self._lock:
             self.outstanding -= 1
+            if answer.exception() is None:
+                self.answered += 1
+            else:
+                self.failed += 1

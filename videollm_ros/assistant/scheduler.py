@@ -1,215 +1,223 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where callbacks leave frames, queries and commands for the inference thread, never waiting for it."""
+"""Where frames, queries and commands meet. Any thread may offer; the encoder and the worker pull. No torch, no ROS."""
 
 from __future__ import annotations
 
-import itertools
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from videollm_ros.assistant.encoder import MAX_BATCH, EncodedFrame
-from videollm_ros.assistant.queries import Query
-from videollm_ros.media.sampling import Sample, StampSampler
+from videollm_ros.assistant.frames import MAX_BATCH, Frame, FrameQueue
+from videollm_ros.assistant.queries import PendingQuery
+from videollm_ros.media.sampling import StampSampler
 
-MAX_FRAMES_PER_TURN = 32  # that waited are handed over together; the rest have the next turn
-
-
-@dataclass(eq=False)
-class Frame:
-    """An image that is due: the message as it came, not converted yet, its times, and what became of it."""
-
-    message: Any  # sensor_msgs/Image or CompressedImage
-    stamp: float  # seconds of image time
-    received: float  # seconds on the monotonic clock
-    stream: int  # number of the stream that it belongs to
-    kept: bool  # it became due while a reply was being decoded
-    dropped: bool = False
-    encoding: bool = False  # the encoder has it
-    encoded: EncodedFrame | None = None  # once the encoder is done with it
+MAX_FRAMES_PER_TURN = 32
+"""Frames that waited and are handed to the worker together. The rest have the next turn."""
+CONFIRM_SECONDS = 1.0
+"""A jump of the stamps counts without a second image after this long."""
+STALL_SECONDS, STALL_IMAGES = 2.0, 5
+"""The stamps stand still if so many images over so long bring no newer one."""
 
 
-class FrameQueue:
-    """The frames that wait, in order: the newest view alone, or a short queue during a reply.
-
-    A frame that becomes due while the model reads another takes the place of the one that waits: the model is too
-    slow for the rate, and only the newest view is worth having. A frame that the encoder has is left alone, and gives
-    way only to a newer one that has been encoded; or where encoding is what is slow, no frame would ever be read.
-
-    Frames that become due while a reply is being decoded are kept, so that nothing that happened meanwhile is missed,
-    up to `backlog`; then the oldest goes. A frame of another stream takes the place of all that waits.
-    """
-
-    def __init__(self, backlog: int):
-        self.backlog = backlog
-        self.dropped = 0
-        self._waiting: deque[Frame] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def put(self, frame: Frame) -> None:
-        if self._waiting and self._waiting[-1].stream != frame.stream:
-            self.clear()
-        self._waiting.append(frame)
-        self.thin_out()
-
-    def thin_out(self) -> None:
-        """Drop the frames that a newer one makes worthless, and of the kept ones the oldest beyond the backlog."""
-        for older, newer in itertools.pairwise(tuple(self._waiting)):
-            outdated = not older.encoding and (older.encoded is None or newer.encoded is not None)
-            if outdated and not (older.kept or newer.kept):
-                self._drop(older)
-        kept = [frame for frame in self._waiting if frame.kept and not frame.encoding]
-        for frame in kept[: max(0, len(kept) - self.backlog)]:
-            self._drop(frame)
-
-    def to_encode(self, most: int) -> list[Frame]:
-        """The oldest frames that have not been encoded, in order, at most so many."""
-        return [frame for frame in self._waiting if frame.encoded is None][:most]
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the oldest frame has been encoded."""
-        return bool(self._waiting) and self._waiting[0].encoded is not None
-
-    def take(self, most: int) -> list[Frame]:
-        """The oldest frames that have been encoded, in order, at most so many."""
-        frames = []
-        while self.is_ready and len(frames) < most:
-            frames.append(self._waiting.popleft())
-        return frames
-
-    def discard(self, frame: Frame) -> None:
-        """Take out a frame that cannot be read; it does not count as dropped."""
-        if frame in self._waiting:
-            self._waiting.remove(frame)
-
-    def clear(self) -> None:
-        for frame in tuple(self._waiting):
-            self._drop(frame)
-
-    def _drop(self, frame: Frame) -> None:
-        self._waiting.remove(frame)
-        frame.dropped = True
-        self.dropped += 1
+class StreamClosedError(RuntimeError):
+    """Says that the stream takes no images any more."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """What the inference thread finds at its turn: commands alone, or queries and frames."""
+class WorkItem:
+    """What the worker gets at its turn: commands alone, or queries and frames."""
 
     commands: list[Callable[[], None]] = field(default_factory=list)
-    queries: list[Query] = field(default_factory=list)
+    queries: list[PendingQuery] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
 
 
-class Inbox:
-    """The one meeting point of the callbacks' threads, the encoder and the inference thread.
+class FrameScheduler:
+    """Samples images, keeps the frames that wait, and hands out work. Every method may be called from any thread.
 
-    `encode` is called with frames that are due, once the encoder is done with those it was given before. It reports
-    each of them by `encoded` or `discard`.
+    The encoder pulls `next_batch` and reports it by `encoded`. The worker pulls `wait`.
     """
 
-    def __init__(self, sampler: StampSampler, backlog: int):
-        self._sampler = sampler
+    def __init__(
+        self,
+        sampler: StampSampler,
+        backlog: int,
+        is_replying: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            sampler: Decides which images become frames.
+            backlog: Number of frames that are kept while a reply is decoded.
+            is_replying: Says whether a reply is being decoded.
+            clock: Seconds on a clock that never goes back.
+        """
+        self._sampler, self._is_replying, self._clock = sampler, is_replying, clock
         self._frames = FrameQueue(backlog)
-        self._queries: deque[Query] = deque()
+        self._queries: deque[PendingQuery] = deque()
         self._commands: deque[Callable[[], None]] = deque()
-        self._in_encoder = 0  # frames given to it and not reported yet
         self._changed = threading.Condition()
         self._stream = 0  # number of the newest stream; 0 before the first image
-        self.newest = 0.0  # stamp of the newest image, due or not
-        self.encode: Callable[[Frame], None] = lambda frame: None
-        self.replying = False  # set by the inference thread while it decodes a reply
-        self.due = 0  # frames so far
+        self._held_at = 0.0  # when the sampler began to hold an image
+        self._advanced_at, self._since_advance = clock(), 0
+        self._worker_waits = self._closed = False
+        self.due = 0
+        """Frames so far."""
+        self.last_image_at: float | None = None
+        """When the newest image came, on `clock`."""
 
     @property
     def dropped(self) -> int:
+        """Number of frames that were dropped unread."""
         return self._frames.dropped
 
     @property
     def waiting(self) -> int:
+        """Number of frames that wait."""
         return len(self._frames)
 
-    def offer(self, message: Any, stamp: float, received: float) -> Sample:
-        """Take an image if it is due; `stamp` in seconds of image time, `received` on the monotonic clock."""
+    @property
+    def newest(self) -> float:
+        """Stamp of the newest image, due or not, in seconds. 0 before any."""
+        return self._sampler.newest or 0.0
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether images come and their stamps stand still."""
+        since = self._clock() - self._advanced_at
+        return self._since_advance >= STALL_IMAGES and since >= STALL_SECONDS
+
+    # Images in.
+
+    def offer(self, image: Any, stamp: float, tag: Any = None, *, wait: bool = False) -> None:
+        """Take an image if it is due.
+
+        Args:
+            image: What the encoder is to read.
+            stamp: Seconds of image time.
+            tag: Travels with the frame.
+            wait: Wait until there is room, and drop nothing: for footage that is read faster than it was filmed.
+
+        Raises:
+            StreamClosedError: `wait` is set and the stream was closed.
+        """
         with self._changed:
-            sample = self._sampler.offer(stamp)
-            if sample is Sample.NEW_STREAM:
-                self._stream += 1
-                self.newest = stamp
-            self.newest = max(self.newest, stamp)
-            if sample is not Sample.NOT_DUE:
-                self.due += 1
-                frame = Frame(message, stamp, received, self._stream, kept=self.replying)
-                self._frames.put(frame)
-                self._feed_encoder()
-        return sample
+            if wait:
+                self._changed.wait_for(lambda: self._closed or self._frames.has_room)
+                if self._closed:
+                    raise StreamClosedError("The stream is closed and reads no more images.")
+            newest, now = self._sampler.newest, self._clock()
+            self.last_image_at = now
+            self._schedule(self._sampler.take(stamp, (image, tag, now, wait)))
+            if self._sampler.newest != newest:
+                self._advanced_at, self._since_advance = now, 0
+            else:
+                self._since_advance += 1
+            if self._sampler.is_holding:
+                self._held_at = now
+            self._changed.notify_all()
 
-    def encoded(self, batch: Sequence[EncodedFrame]) -> None:
-        """The encoder is done with these frames."""
+    def _schedule(self, sampled: Sequence[Any]) -> None:
+        for each in sampled:
+            image, tag, received, wait = each.image
+            self._stream += each.begins_stream
+            self.due += 1
+            kept = wait or self._is_replying()
+            self._frames.put(Frame(image, each.stamp, tag, received, self._stream, kept))
+
+    # The encoder's side.
+
+    def next_batch(self, most: int = MAX_BATCH) -> list[Frame]:
+        """Block until frames are to be encoded, and return the oldest of them, in order.
+
+        Returns:
+            An empty list once the scheduler is closed.
+        """
         with self._changed:
-            for each in batch:
-                each.item.encoded = each
-                self._leaves_encoder(each.item)
-            self._changed.notify()
+            while not self._closed:
+                if batch := self._frames.to_encode(most):
+                    return batch
+                timeout = self._confirm_jump()
+                if not self._frames.has_to_encode:
+                    self._changed.wait(timeout)
+            return []
 
-    def discard(self, frame: Frame) -> None:
-        """The encoder could not read this frame, or it was dropped before its turn came."""
+    def _confirm_jump(self) -> float | None:
+        """Believe a jump that no second image has contradicted in time. Returns the seconds left until then."""
+        if not self._sampler.is_holding:
+            return None
+        left = self._held_at + CONFIRM_SECONDS - self._clock()
+        if left <= 0:
+            self._schedule(self._sampler.confirm())
+            self._changed.notify_all()
+            return None
+        return left
+
+    def encoded(self, frames: Sequence[Frame]) -> None:
+        """Take back a batch: those with embeddings can be read, the others could not be encoded."""
         with self._changed:
-            self._frames.discard(frame)
-            self._leaves_encoder(frame)
-            self._changed.notify()
+            self._frames.leave_encoder(frames)
+            self._changed.notify_all()
 
-    def _leaves_encoder(self, frame: Frame) -> None:
-        frame.encoding = False
-        self._in_encoder -= 1
-        self._frames.thin_out()
-        self._feed_encoder()
+    # Queries and commands in.
 
-    def _feed_encoder(self) -> None:
-        if self._in_encoder:
-            return
-        frames = self._frames.to_encode(MAX_BATCH)
-        self._in_encoder = len(frames)
-        for frame in frames:
-            frame.encoding = True
-            self.encode(frame)
-
-    def submit(self, query: Query) -> None:
-        """Queue a query; it is stamped with the stream time, which is the newest image's stamp."""
+    def submit(self, query: PendingQuery) -> None:
+        """Queue a query. It is stamped with the stream time, which is the newest image's stamp."""
         with self._changed:
             query.stamp, query.stream = self.newest, self._stream
             self._queries.append(query)
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def withdraw(self, query: Query) -> bool:
-        """Take back a query that the inference thread has not seen yet; False when it has."""
+    def withdraw(self, query: PendingQuery) -> bool:
+        """Take back a query that the worker has not seen yet. Returns False if it has."""
         with self._changed:
             if query in self._queries:
                 self._queries.remove(query)
                 return True
         return False
 
-    def withdraw_all(self) -> list[Query]:
-        """Take back every query that the inference thread has not seen yet."""
+    def withdraw_all(self) -> list[PendingQuery]:
+        """Take back every query that the worker has not seen yet."""
         with self._changed:
             queries = list(self._queries)
             self._queries.clear()
         return queries
 
-    def post(self, command: Callable[[], None]) -> None:
-        """Have the inference thread call `command` as soon as it is between two steps of the model."""
+    def post_command(self, command: Callable[[], None]) -> None:
+        """Have the worker call `command` as soon as it is between two steps of the model."""
         with self._changed:
             self._commands.append(command)
-            self._changed.notify()
+            self._changed.notify_all()
+
+    def drop_frames(self) -> None:
+        """Drop the frames that wait. The stream goes on with the next image."""
+        with self._changed:
+            self._frames.clear()
+            self._changed.notify_all()
+
+    def end_stream(self) -> None:
+        """Drop the frames that wait. The next image begins a new stream."""
+        with self._changed:
+            self._frames.clear()
+            self._sampler.reset()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let the encoder's `next_batch` return, and refuse to wait for room."""
+        with self._changed:
+            self._closed = True
+            self._frames.clear()
+            self._changed.notify_all()
+
+    # The worker's side.
 
     def commands(self) -> list[Callable[[], None]]:
-        """The commands posted since the last call; does not wait."""
+        """Return the commands posted since the last call, without waiting."""
         if not self._commands:
             return []
         with self._changed:
@@ -217,32 +225,42 @@ class Inbox:
             self._commands.clear()
         return commands
 
-    def wait(self, unanswered: bool = False) -> Work:
+    def wait(self, unanswered: bool = False) -> WorkItem:
         """Block until there is something to do, and hand it over. Commands come first and alone.
 
-        `unanswered`: queries that were handed over earlier wait for a frame after them. When there is none, the work
-        is empty: it is time to answer them.
+        Args:
+            unanswered: Whether queries that were handed over earlier wait for a frame after them. When there is none,
+                the work is empty: it is time to answer them.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._has_work(unanswered))
+            while not self._has_work(unanswered):
+                self._worker_waits = True
+                self._changed.notify_all()
+                self._changed.wait()
+            self._worker_waits = False
             if self._commands:
-                return Work(commands=self.commands())
+                return WorkItem(commands=self.commands())
             queries = list(self._queries)
             self._queries.clear()
-            return Work(queries=queries, frames=self._frames.take(MAX_FRAMES_PER_TURN))
+            frames = self._frames.take(MAX_FRAMES_PER_TURN)
+            self._changed.notify_all()
+            return WorkItem(queries=queries, frames=frames)
 
     def _has_work(self, unanswered: bool) -> bool:
         # A query waits for frames that are being encoded: the answer is about what is seen now.
         asked = bool(self._queries) or unanswered
-        return bool(self._commands) or self._frames.is_ready or (asked and not len(self._frames))
+        return bool(self._commands) or self._frames.is_ready or (asked and not self.waiting)
 
-    def drop_frames(self) -> None:
-        """Drop the frames that wait; the stream goes on with the next image."""
-        with self._changed:
-            self._frames.clear()
+    def wait_until_idle(self, timeout: float | None = None) -> bool:
+        """Wait until everything that was offered, asked and commanded has been dealt with.
 
-    def end_stream(self) -> None:
-        """Drop the frames that wait; the next image begins a new stream."""
+        Returns:
+            False if that took longer than `timeout` seconds, or the scheduler was closed.
+        """
         with self._changed:
-            self._frames.clear()
-            self._sampler.reset()
+            self._changed.wait_for(lambda: self._closed or self._is_idle(), timeout)
+            return not self._closed and self._is_idle()
+
+    def _is_idle(self) -> bool:
+        left = self.waiting or self._queries or self._commands or self._sampler.is_holding
+        return self._worker_waits and not left

@@ -1,139 +1,149 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the model's replies to what is published: numbered, and held back where manners ask for it."""
+"""From the model's replies to what listeners and askers get: numbered, and held back where the policy says so."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from videollm_ros.assistant.queries import Query
-from videollm_ros.assistant.scheduler import Frame
-from videollm_ros.assistant.speech import Speech
-from videollm_ros.assistant.speech_policy import Manners
+from videollm_ros.assistant.frames import Frame
+from videollm_ros.assistant.listeners import Listeners
+from videollm_ros.assistant.queries import PendingQuery
+from videollm_ros.assistant.speech_policy import SpeechPolicy
+from videollm_ros.assistant.updates import HoldReason, UtteranceUpdate
 from videollm_ros.live import FrameDecision, PartialReply, Utterance
-
-
-class Outputs(Protocol):
-    """What becomes of the stream's events. Called from the inference thread, the last two from the encoder's too."""
-
-    def frame_read(self, frame: Frame, decision: FrameDecision) -> None: ...
-
-    def wants_partial(self) -> bool: ...
-
-    def partial(self, speech: Speech) -> None: ...
-
-    def utterance(self, speech: Speech) -> None: ...
-
-    def stream_began(self, reason: str) -> None: ...
-
-    def failed(self, sentence: str) -> None: ...
-
-    def image_refused(self, sentence: str) -> None: ...
 
 
 @dataclass
 class Reply:
-    """From the first token to the last. A reply that publishes nothing has no id."""
+    """A reply from the decision to give it to its last token. One of which nothing is published has no id."""
 
-    query: Query | None  # None: unasked
-    header: Any  # std_msgs/Header of the newest image read when it began; None before any
-    speak_probability: float  # at that image
-    stamp: float  # seconds of stream time at which it began
+    query: PendingQuery | None
+    stamp: float
+    tag: Any
+    speak_probability: float
     id: int = 0
-    silenced: bool = False  # muted or paused meanwhile: nothing more of it is published, except to close it
-    _sequence: int = 0
-    _text: str = ""
+    sequence: int = 0
+    text: str = ""
+    muted: bool = False
+    """Muted meanwhile: nothing more of it is published, except to close it."""
 
     @property
-    def begun(self) -> bool:
+    def has_begun(self) -> bool:
         """Whether any of it has been published."""
-        return self._sequence > 0
+        return self.sequence > 0
 
-    @property
-    def is_followed(self) -> bool:
-        """Whether the asker wants to see the answer grow."""
-        return self.query is not None and self.query.on_partial is not None
-
-    def say(self, text: str, *, final: bool, truncated: bool = False) -> Speech:
-        """The next message of this reply."""
-        speech = Speech(
-            id=self.id,
-            sequence=self._sequence,
-            final=final,
-            text=text,
-            header=self.header,
-            speak_probability=self.speak_probability,
-            query=self.query.text if self.query else None,
-            query_id=self.query.query_id if self.query else "",
-            truncated=truncated,
+    def update(self, text: str, *, final: bool, truncated: bool = False) -> UtteranceUpdate:
+        """Make the next update of this reply."""
+        update = UtteranceUpdate(
+            self.id, self.sequence, final, text, self.stamp, self.tag, self.speak_probability, self.query, truncated
         )
-        self._sequence += 1
-        self._text = text
-        return speech
-
-    def break_off(self) -> Speech:
-        """The last message of a reply that will not be completed."""
-        return self.say(self._text, final=True, truncated=True)
+        self.sequence += 1
+        self.text = text
+        return update
 
 
-class Speaker:
-    """Publishes the replies of one stream. Belongs to the inference thread."""
+class UtterancePublisher:
+    """Tells listeners and askers what one stream says. Belongs to the inference thread."""
 
-    def __init__(self, manners: Manners, outputs: Outputs):
-        self._manners, self._outputs = manners, outputs
-        self._header: Any = None  # of the newest image read
+    def __init__(self, policy: SpeechPolicy, listeners: Listeners) -> None:
+        """Begin with utterance 1."""
+        self._policy, self._listeners = policy, listeners
+        self._tag: Any = None  # of the newest image read
         self._speak_probability = 0.0  # at that image
-        self._utterances = 0
-        self.reply: Reply | None = None  # being decoded
-        self.held_back = 0  # unasked utterances that were not published
+        self.reply: Reply | None = None
+        """The reply that is being decoded."""
+        self.utterances = 0
+        """Utterances that were said aloud so far, those of which only a part was said included."""
+        self.held_back: Counter[HoldReason] = Counter()
+        """Utterances that were not said aloud."""
 
-    def saw(self, header: Any, speak_probability: float) -> None:
-        """This image has been read; what is said from now on carries its header."""
-        self._header, self._speak_probability = header, speak_probability
+    def on_frame(self, frame: Frame, decision: FrameDecision) -> None:
+        """Take note of a frame. What is said from now on carries its tag."""
+        self._tag, self._speak_probability = frame.tag, decision.speak_probability
+        kept_silent = decision.wants_to_speak and not decision.speaks
+        reason = self._policy.note_frame(frame.stamp, decision.speak_probability, kept_silent=kept_silent)
+        if decision.speaks:
+            self._begin(None, frame.stamp)
+        elif reason is not None:
+            self._hold_back(reason, self._make_reply(None, frame.stamp), "")
 
-    def grew(self, event: PartialReply, query: Query | None) -> None:
-        """The reply has one more token. Its text is decoded only where somebody wants to read it."""
-        reply = self._reply_to(event, query)
-        listener = self._outputs.wants_partial()
-        if reply.silenced or not (listener or reply.is_followed):
+    def on_partial(self, event: PartialReply) -> None:
+        """Take a reply that has one more token. Its text is decoded only if somebody wants to read it."""
+        reply = self.reply or self._begin(event.request, event.stamp)
+        follow = reply.query.on_partial if reply.query else None
+        listened = self._listeners.any(lambda each: each.wants_partials())
+        if reply.muted or not (listened or follow):
             return
         text = event.text
-        if query is None and self._manners.may_become_repeat(text, reply.stamp):
+        if reply.query is None and self._policy.may_become_repeat(text, reply.stamp, reply.speak_probability):
             return
-        speech = self._say(reply, text, final=False)
-        if listener:
-            self._outputs.partial(speech)
-        if reply.is_followed:
-            query.on_partial(speech)
+        update = self._update(reply, text, final=False)
+        if listened:
+            self._listeners.tell(lambda each: each.on_partial(update))
+        if follow is not None:
+            self._listeners.guard(lambda: follow(update), "The asker of a query")
 
-    def finished(self, event: Utterance, query: Query | None) -> Speech | None:
-        """The reply is complete. Returns what was published of it, None when it was held back."""
-        reply, self.reply = self._reply_to(event, query), None
-        unwanted = reply.silenced or not event.text or self._manners.is_repeat(event.text, reply.stamp)
-        if query is None and unwanted and not reply.begun:
-            self.held_back += 1
-            return None
-        self._manners.said(event.text, reply.stamp, asked=query is not None)
-        speech = self._say(reply, event.text, final=True, truncated=event.truncated)
-        self._outputs.utterance(speech)
-        return speech
+    def on_utterance(self, event: Utterance) -> None:
+        """Take a complete reply: say it aloud or hold it back, and answer its query."""
+        reply = self.reply or self._begin(event.request, event.stamp)
+        self.reply = None
+        if reply.query is None and not reply.has_begun and (reason := self._hold_reason(reply, event.text)):
+            self._hold_back(reason, reply, event.text)
+            return
+        proactive = reply.query is None
+        self._policy.record(event.text, reply.stamp, reply.speak_probability, proactive=proactive)
+        self._say(reply, event.text, truncated=event.truncated)
+
+    def mute_reply(self) -> bool:
+        """Publish nothing more of the reply in progress if it is proactive. Returns whether it is."""
+        if self.reply is None or self.reply.query is not None:
+            return False
+        self.reply.muted = True
+        return True
 
     def forget(self) -> None:
-        """The stream is over: close the reply in progress for whoever follows it."""
-        if self.reply is not None and self.reply.begun:
-            self._outputs.utterance(self.reply.break_off())
-        self.reply, self._header, self._speak_probability = None, None, 0.0
-        self._manners.forget()
+        """End the stream: close the reply in progress for those who follow it."""
+        reply, self.reply = self.reply, None
+        self._tag, self._speak_probability = None, 0.0
+        self._policy.forget()
+        if reply is not None and reply.has_begun:
+            self._say(reply, reply.text, truncated=True, answer=False)
 
-    def _reply_to(self, event: PartialReply | Utterance, query: Query | None) -> Reply:
-        if self.reply is None:
-            muted = query is None and self._manners.rules.muted  # since the decision to speak
-            self.reply = Reply(query, self._header, self._speak_probability, event.stamp, silenced=muted)
+    def _hold_reason(self, reply: Reply, text: str) -> HoldReason | None:
+        if reply.muted:
+            return HoldReason.MUTED
+        if not text:
+            return HoldReason.EMPTY
+        if self._policy.is_repeat(text, reply.stamp, reply.speak_probability):
+            return HoldReason.REPEAT
+        return None
+
+    def _hold_back(self, reason: HoldReason, reply: Reply, text: str) -> None:
+        if reason is HoldReason.REPEAT:
+            self._policy.record_repeat(text, reply.stamp, reply.speak_probability)
+        self.held_back[reason] += 1
+        update = reply.update(text, final=True)
+        update.held_back = reason
+        self._listeners.tell(lambda each: each.on_held_back(update))
+
+    def _say(self, reply: Reply, text: str, *, truncated: bool, answer: bool = True) -> None:
+        update = self._update(reply, text, final=True, truncated=truncated)
+        self._listeners.tell(lambda each: each.on_utterance(update))
+        if answer and reply.query is not None:
+            reply.query.resolve(update)
+
+    def _begin(self, query: PendingQuery | None, stamp: float) -> Reply:
+        self.reply = self._make_reply(query, stamp)
         return self.reply
 
-    def _say(self, reply: Reply, text: str, *, final: bool, truncated: bool = False) -> Speech:
-        if not reply.begun:
-            self._utterances += 1
-            reply.id = self._utterances
-        return reply.say(text, final=final, truncated=truncated)
+    def _make_reply(self, query: PendingQuery | None, stamp: float) -> Reply:
+        return Reply(query, stamp, self._tag, self._speak_probability)
+
+    def _update(self, reply: Reply, text: str, *, final: bool, truncated: bool = False) -> UtteranceUpdate:
+        if not reply.has_begun:
+            self.utterances += 1
+            reply.id = self.utterances
+        return reply.update(text, final=final, truncated=truncated)

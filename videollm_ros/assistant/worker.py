@@ -1,311 +1,301 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that owns a stream: it reads frames, answers queries and obeys commands between two steps.
+"""The one thread that owns a stream's session: it reads frames, answers queries and obeys commands between two steps.
 
-Frames are encoded beside it, in the encoder's thread. Whatever other threads want of the stream they leave in the
-inbox; what the stream says leaves through `Outputs`.
+Frames are encoded beside it, in the encoder's thread. Other threads leave what they want with the scheduler. What the
+stream says leaves through the UtterancePublisher.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import cast
 
-import numpy as np
-import torch
+from videollm_ros.assistant.encoder import stack_embeds
+from videollm_ros.assistant.faults import FaultCounter, describe_failure
+from videollm_ros.assistant.frames import Frame
+from videollm_ros.assistant.latency import LatencyMeter, Stopwatch
+from videollm_ros.assistant.listeners import Listeners
+from videollm_ros.assistant.queries import PendingQuery
+from videollm_ros.assistant.scheduler import FrameScheduler, WorkItem
+from videollm_ros.assistant.session_settings import apply_settings
+from videollm_ros.assistant.settings import AssistantSettings
+from videollm_ros.assistant.speech_policy import SpeechPolicy
+from videollm_ros.assistant.utterances import UtterancePublisher
+from videollm_ros.live import Event, FrameDecision, PartialReply, StreamSession, Utterance
 
-from videollm_ros.assistant.encoder import MAX_BATCH, FrameEncoder, stack_embeds
-from videollm_ros.assistant.latency import Lap, LatencyMeter
-from videollm_ros.assistant.queries import Query
-from videollm_ros.assistant.scheduler import Frame, Inbox, Work
-from videollm_ros.assistant.settings import SpeechSettings, StreamSettings
-from videollm_ros.assistant.speech_policy import Manners
-from videollm_ros.assistant.utterances import Outputs, Reply, Speaker
-from videollm_ros.live import FrameDecision, PartialReply, StreamSession, Utterance
-from videollm_ros.media.images import ImageError
-
-Event = FrameDecision | PartialReply | Utterance
-
-
-class FrameDropped(Exception):
-    """The inbox dropped the frame before its turn came to be encoded."""
+_STAMPS_JUMPED = "the image stamps jumped back, or too long a gap lay between two of them"
 
 
-def failure(part: str, error: Exception) -> str:
-    """What went wrong in a part of the model, as a sentence."""
-    if isinstance(error, torch.OutOfMemoryError):
-        torch.cuda.empty_cache()
-        return f"The GPU ran out of memory: {error} Set model.quantization, or a smaller context or stream.backlog."
-    return f"The {part} failed: {type(error).__name__}: {error}"
+class InferenceWorker:
+    """Runs one session in a thread of its own.
 
-
-class Inference:
-    """Runs one StreamSession. Its public methods may be called from any thread; the session is its own.
-
-    Args:
-        session: the stream; nobody else touches it from now on.
-        convert: image message -> uint8 RGB [H, W, 3]; raises ImageError.
+    The first public methods may be called from any thread. All else belongs to the inference thread.
     """
 
     def __init__(
         self,
         session: StreamSession,
-        inbox: Inbox,
-        manners: Manners,
-        outputs: Outputs,
-        convert: Callable[[Any], np.ndarray],
-    ):
-        self._session, self._inbox, self._manners = session, inbox, manners
-        self._outputs, self._convert = outputs, convert
-        self._encoder = FrameEncoder(session.model, self._pixels, inbox.encoded, self._unreadable, capacity=MAX_BATCH)
-        inbox.encode = self._encoder.put
-        self._speaker = Speaker(manners, outputs)
-        self._asked: dict[str, Query] = {}  # handed to the session and not answered yet, by key
+        scheduler: FrameScheduler,
+        policy: SpeechPolicy,
+        publisher: UtterancePublisher,
+        listeners: Listeners,
+        faults: FaultCounter,
+        on_fatal: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """Start the thread. Nobody else touches session, policy and publisher from now on."""
+        self._session, self._scheduler, self._policy = session, scheduler, policy
+        self._publisher, self._listeners, self._faults = publisher, listeners, faults
+        self._on_fatal, self._clock = on_fatal, clock
+        self._asked: dict[str, PendingQuery] = {}  # handed to the session and not answered yet, by request id
         self._stream = 0  # number of the stream being read
         self._restart = ""  # why a new stream must begin before anything else is read
-        self._closing = False
-        self._at_rest: list[Future[None]] = []  # who waits for the end of the turn to pause
-        self.image_errors = 0
-        self.frames_used = 0
-        self.newest = 0.0  # stamp of the newest frame read
-        self.device = session.model.device
-        self.max_new_tokens_limit = session.max_new_tokens_limit
+        self._closing = ""  # why the thread ends
+        self._reset_waiters: list[Future[None]] = []
+        self._pause_waiters: list[Future[None]] = []
+        self.frames_used = self.recoveries = 0
+        self.newest_read = 0.0
+        """Stamp of the newest frame read or skipped, in seconds."""
         self.latency = LatencyMeter()
         self.state = session.state
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
-    @property
-    def held_back(self) -> int:
-        """Unasked utterances that were not published: repeats, and speech that was muted meanwhile."""
-        return self._speaker.held_back
-
     # Called from any thread.
 
-    def ask(self, query: Query) -> None:
-        self._inbox.submit(query)
-        if self._closing:  # it came too late for the thread to see it
-            self._close("The assistant was shut down.")
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
-    def cancel(self, query: Query, reason: str) -> None:
-        """Take the query back, or stop its answer within one token."""
-        if self._inbox.withdraw(query):
-            query.fail(reason)
-        else:
-            self._inbox.post(lambda: self._cancel(query, reason))
+    @property
+    def is_closing(self) -> bool:
+        """Whether the thread ends soon or has ended."""
+        return bool(self._closing) or not self.is_alive
 
-    def apply(self, stream: StreamSettings, speech: SpeechSettings) -> None:
-        """Take over what may change live."""
-        self._inbox.post(lambda: self._apply(stream, speech))
+    def cancel(self, query: PendingQuery, reason: str) -> None:
+        """Take a query back that the session has, or stop its answer within one token."""
+        self._scheduler.post_command(lambda: self._cancel(query, reason))
+
+    def apply(self, settings: AssistantSettings) -> None:
+        """Take over the settings that may change while the stream runs."""
+        self._scheduler.post_command(lambda: self._apply(settings))
 
     def reset(self, reason: str) -> Future[None]:
-        """Forget the stream. The future is done when nothing more is read of it."""
-        self._inbox.end_stream()
-        return self._command(lambda: self._forget(reason))
+        """Forget the stream. The future is done when it is forgotten."""
+        return self._command(lambda done: self._request_restart(reason, done))
 
     def pause(self, reason: str) -> Future[None]:
-        """Close the reply in progress and fail the queries that wait; the stream is kept.
-
-        The future is done when the last message has been published.
-        """
-        self._inbox.drop_frames()
-        done: Future[None] = Future()
-        self._inbox.post(lambda: self._fall_silent(reason, done))
-        return done
+        """Cut off the reply in progress and fail the queries that wait. The future is done after the last update."""
+        return self._command(lambda done: self._pause(reason, done))
 
     def close(self, reason: str) -> None:
-        """End the thread after the step it is at, and wait for it."""
-        self._inbox.post(lambda: self._close(reason))
+        """End the thread after the step it is at. A reply in progress is cut off and published."""
+        self._scheduler.post_command(lambda: self._close(reason))
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
         self._thread.join()
-        self._encoder.close()
 
-    def _command(self, action: Callable[[], None]) -> Future[None]:
+    def _command(self, command: Callable[[Future[None]], None]) -> Future[None]:
         done: Future[None] = Future()
-
-        def command() -> None:
-            action()
-            done.set_result(None)
-
-        self._inbox.post(command)
+        self._scheduler.post_command(lambda: command(done))
         return done
 
-    # The encoder's thread.
-
-    def _pixels(self, frame: Frame) -> np.ndarray:
-        if frame.dropped:
-            raise FrameDropped
-        return self._convert(frame.message)
-
-    def _unreadable(self, frame: Frame, error: Exception) -> None:
-        self._inbox.discard(frame)
-        if isinstance(error, FrameDropped):
-            return
-        self.image_errors += 1
-        if isinstance(error, ImageError):
-            self._outputs.image_refused(str(error))
-        else:
-            self._outputs.failed(failure("encoder", error))
-
-    # From here on: the inference thread.
+    # The inference thread.
 
     def _run(self) -> None:
-        while not self._closing:
-            work = self._inbox.wait(unanswered=bool(self._asked))
-            try:
-                for command in work.commands:
-                    command()
-                if self._restart:
-                    self._begin_stream(self._restart)
-                self._turn(work)
-            except Exception as error:  # noqa: BLE001 - whatever fails ends this turn, never the thread
-                self._recover(error, work)
-            while self._at_rest:
-                self._at_rest.pop().set_result(None)
-            self.state = self._session.state
-        self._speaker.forget()  # and so closes the reply in progress
+        try:
+            while not self._closing:
+                # A new stream that is due is begun at once, and not only when there is work.
+                self._process(WorkItem() if self._restart else self._scheduler.wait(unanswered=bool(self._asked)))
+        except Exception as error:  # noqa: BLE001 - whatever it is, somebody must learn that nothing is read any more
+            self._die(f"The inference thread ended: {type(error).__name__}: {error}")
+        self._publisher.forget()
+        for query in [*self._scheduler.withdraw_all(), *self._asked.values()]:
+            query.fail(self._closing)
+        for waiter in (*self._reset_waiters, *self._pause_waiters):
+            waiter.set_result(None)
 
-    def _turn(self, work: Work) -> None:
+    def _die(self, sentence: str) -> None:
+        self._closing = sentence
+        self._on_fatal(sentence)
+
+    def _process(self, work: WorkItem) -> None:
+        """Do one piece of work. A failure of the model ends it, and a new stream begins."""
+        try:
+            self._obey(work.commands)
+            if self._restart:
+                self._begin_stream(self._restart)
+            self._read_and_answer(work)
+            if self._restart:
+                self._begin_stream(self._restart)
+        except Exception as error:  # noqa: BLE001 - any failure of the model ends this turn, not the thread
+            self._recover(error, work)
+        while self._pause_waiters:
+            self._pause_waiters.pop().set_result(None)
+        self.state = self._session.state
+
+    def _obey(self, commands: Iterable[Callable[[], None]]) -> None:
+        for command in commands:
+            command()
+
+    def _read_and_answer(self, work: WorkItem) -> None:
+        queries = work.queries
         if work.frames and work.frames[0].stream != self._stream:
-            earlier = [query for query in work.queries if query.stream == self._stream]
+            earlier = [query for query in queries if query.stream == self._stream]
+            queries = [query for query in queries if query not in earlier]
             self._answer(earlier)
+            if self._is_interrupted:
+                for query in queries:
+                    query.fail("The assistant was interrupted before the answer: ask again.")
+                return
             self._stream = work.frames[0].stream
             if self._session.state.frames_read:
-                self._begin_stream("the image stamps jumped back, or too long a gap lay between two of them")
-            work = Work(queries=[query for query in work.queries if query not in earlier], frames=work.frames)
-        if not work.frames:
-            self._answer(work.queries)
-            return
-        for query in work.queries:
-            self._hand_over(query)
-        self._read(work.frames)
+                self._begin_stream(_STAMPS_JUMPED)
+            self._policy.forget()  # what was said before the first frame has a stamp of the earlier stream
+        if work.frames:
+            self._hand_over(queries)
+            self._read(work.frames)
+        else:
+            self._answer(queries)
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return bool(self._restart or self._closing or self._pause_waiters)
 
     def _read(self, frames: list[Frame]) -> None:
         """Read frames in order, in as few passes of the decoder as their decisions allow."""
-        now = time.monotonic()
+        now = self._clock()
         for frame in frames:
-            self.latency.add("encode", frame.encoded.encode_seconds)
-            self.latency.add("queue", now - frame.received - frame.encoded.encode_seconds)
-        embeds = stack_embeds([frame.encoded for frame in frames])
-        by_stamp = {frame.stamp: frame for frame in frames}
-        self._play(self._session.stream_embeds(embeds, list(by_stamp), self._manners.may_speak), by_stamp)
-        self.newest = frames[-1].stamp  # also where the frame gate skipped it
+            self.latency.add("encode", frame.encode_seconds)
+            self.latency.add("queue", max(0.0, now - frame.received - frame.encode_seconds))
+        stamps = [frame.stamp for frame in frames]
+        self._consume(self._session.observe_embeds(stack_embeds(frames), stamps, self._policy.may_speak, frames))
+        self.newest_read = frames[-1].stamp  # also where the frame gate skipped it
 
-    def _answer(self, queries: list[Query]) -> None:
+    def _answer(self, queries: list[PendingQuery]) -> None:
         """Answer these queries, and those that still wait, without waiting for a frame."""
-        for query in queries:
-            self._hand_over(query)
+        self._hand_over(queries)
         if self._asked:
-            self._play(self._session.answer(max(query.stamp for query in self._asked.values())), {})
+            self._consume(self._session.answer(max(query.stamp for query in self._asked.values())))
 
-    def _hand_over(self, query: Query) -> None:
-        try:
-            self._session.ask(query.text, query.stamp, query.key)
-        except ValueError as error:
-            query.fail(f"The query was refused: {error}.")
-        else:
-            self._asked[query.key] = query
+    def _hand_over(self, queries: list[PendingQuery]) -> None:
+        for query in queries:
+            try:
+                self._session.ask(query.text, query.stamp, query.request_id, request=query)
+            except ValueError as error:
+                query.fail(f"The query was refused: {error}.")
+            else:
+                self._asked[query.request_id] = query
 
-    def _play(self, events: Generator[Event], frames: dict[float, Frame]) -> None:
+    def _consume(self, events: Iterable[Event]) -> None:
         """Publish the events as they come, and obey what is commanded between two of them."""
-        lap = Lap()
-        with contextlib.closing(events):
+        stopwatch = Stopwatch()
+        with contextlib.closing(cast("Generator[Event]", events)):
             for event in events:
                 if not isinstance(event, Utterance):
-                    self.latency.add("frame" if isinstance(event, FrameDecision) else "token", lap())
-                self._publish(event, frames)
-                for command in self._inbox.commands():
-                    command()
-                if self._restart or self._closing or (self._at_rest and self._speaker.reply is None):
+                    stage = "frame" if isinstance(event, FrameDecision) else "token"
+                    self.latency.add(stage, stopwatch.read())
+                self._publish(event)
+                self._obey(self._scheduler.commands())
+                if self._restart or (self._is_interrupted and self._publisher.reply is None):
                     break
-                lap()
-        self._inbox.replying = False
-        if self._restart:
-            self._begin_stream(self._restart)
+                stopwatch.read()
 
-    def _publish(self, event: Event, frames: dict[float, Frame]) -> None:
+    def _publish(self, event: Event) -> None:
         if isinstance(event, FrameDecision):
-            frame = frames[event.stamp]
-            self.frames_used += 1
-            self.newest = event.stamp
-            self._speaker.saw(frame.message.header, event.speak_probability)
-            self._outputs.frame_read(frame, event)
-            self._inbox.replying = event.speaks
-            return
-        query = None if event.query is None else self._asked.get(event.query_id)
-        if isinstance(event, PartialReply):
-            self._inbox.replying = True
-            self._speaker.grew(event, query)
-            if self._speaker.reply.silenced:  # muted between the decision to speak and the first token
-                self._session.stop_reply()
-            return
-        self._inbox.replying = False
-        speech = self._speaker.finished(event, query)
-        if query is not None:
-            del self._asked[query.key]
-            query.resolve(speech)
+            self._on_frame(event.frame, event)
+        elif isinstance(event, PartialReply):
+            self._publisher.on_partial(event)
+        else:
+            self._faults.clear()
+            if event.request is not None:
+                self._asked.pop(event.request.request_id, None)
+            self._publisher.on_utterance(event)
+
+    def _on_frame(self, frame: Frame, decision: FrameDecision) -> None:
+        self._faults.clear()
+        self.frames_used += 1
+        self.newest_read = frame.stamp
+        self._publisher.on_frame(frame, decision)
+        self._listeners.tell(lambda each: each.on_frame(frame, decision))
+        frame.pixels = frame.embeds = None
 
     # Commands.
 
-    def _cancel(self, query: Query, reason: str) -> None:
-        reply = self._speaker.reply
+    def _cancel(self, query: PendingQuery, reason: str) -> None:
+        reply = self._publisher.reply
         if reply is not None and reply.query is query:
+            query.interrupted = reason
             self._session.stop_reply()
-        elif self._asked.pop(query.key, None) is not None:
-            self._session.withdraw(query.key)
+        elif self._asked.pop(query.request_id, None) is not None:
+            query.interrupted = reason
+            self._session.withdraw(query.request_id)
             query.fail(reason)
 
-    def _apply(self, stream: StreamSettings, speech: SpeechSettings) -> None:
-        self._session.threshold = stream.threshold
-        try:
-            self._session.max_new_tokens = stream.max_new_tokens
-        except ValueError as error:
-            self._outputs.failed(f"stream.max_new_tokens stays {self._session.max_new_tokens}: {error}.")
-        self._manners.rules = speech
-        reply = self._speaker.reply
-        if speech.muted and reply is not None and reply.query is None:
-            self._silence(reply)
+    def _apply(self, settings: AssistantSettings) -> None:
+        for sentence in apply_settings(self._session, settings.stream):
+            self._say_failure(sentence)
+        self._policy.settings = settings.speech
+        if settings.speech.muted and self._publisher.mute_reply():
+            self._session.stop_reply()
 
-    def _fall_silent(self, reason: str, done: Future[None]) -> None:
-        for query in self._inbox.withdraw_all():
-            query.fail(reason)
-        for query in list(self._asked.values()):
-            self._cancel(query, reason)
-        if self._speaker.reply is not None:
-            self._silence(self._speaker.reply)
-        self._at_rest.append(done)
-
-    def _silence(self, reply: Reply) -> None:
-        reply.silenced = True
-        self._session.stop_reply()
-
-    def _forget(self, reason: str) -> None:
-        self._restart = reason  # done once the generator of what is being read has been left
+    def _pause(self, reason: str, done: Future[None]) -> None:
+        self._cut_off(reason)
+        self._pause_waiters.append(done)
 
     def _close(self, reason: str) -> None:
-        self._closing = True
-        for query in [*self._inbox.withdraw_all(), *list(self._asked.values())]:
+        self._closing = self._closing or reason
+        self._cut_off(reason)
+
+    def _cut_off(self, reason: str) -> None:
+        """Stop the reply in progress and fail the queries that wait."""
+        reply = self._publisher.reply
+        for query in list(self._asked.values()):
+            if reply is None or reply.query is not query:
+                self._cancel(query, reason)
+        for query in self._scheduler.withdraw_all():
             query.fail(reason)
+        if reply is not None:
+            if reply.query is not None:
+                reply.query.interrupted = reason
+            self._session.stop_reply()
+
+    def _request_restart(self, reason: str, done: Future[None]) -> None:
+        self._restart = reason  # done once the generator of what is being read has been left
+        self._reset_waiters.append(done)
+
+    # New streams.
 
     def _begin_stream(self, reason: str) -> None:
         """Forget everything that was seen and said."""
-        self._speaker.forget()
-        self._inbox.replying = False
+        self._publisher.forget()
         self._session.reset()
+        self._restart = ""
         for query in self._asked.values():
             query.fail(f"The stream was reset before the answer: {reason}.")
         self._asked.clear()
-        self._restart = ""
-        self._outputs.stream_began(reason)
+        self.state = self._session.state
+        self._listeners.tell(lambda each: each.on_stream_began(reason))
+        while self._reset_waiters:
+            self._reset_waiters.pop().set_result(None)
 
-    def _recover(self, error: Exception, work: Work) -> None:
-        """Say what went wrong; the stream's state cannot be trusted any more, so a new one begins."""
-        sentence = failure("decoder", error)
+    def _recover(self, error: Exception, work: WorkItem) -> None:
+        """Say what went wrong. The stream's state cannot be trusted any more, so a new one begins."""
+        sentence = describe_failure("decoder", error)
         for query in [*work.queries, *self._asked.values()]:
             query.fail(sentence)
         self._asked.clear()
-        self._outputs.failed(sentence)
+        self._say_failure(sentence)
+        self.recoveries += 1
         self._restart = "the decoder failed"
+        if self._faults.record():
+            self._die(f"The model does not recover: {self._faults.in_a_row} failures in a row. {sentence}")
+
+    def _say_failure(self, sentence: str) -> None:
+        self._listeners.tell(lambda each: each.on_failure(sentence))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
 from videollm_ros.live.template import IGNORED, DialogueTemplate
 
 _CORRECTED_SHARE = 0.5
@@ -67,18 +68,52 @@ def keep_silent_share(
 def forget_frames(
     input_ids: Sequence[int], labels: Sequence[int], template: DialogueTemplate, num_frames: int
 ) -> tuple[list[int], list[int]]:
-    """The dialogue without its first frames, as a bounded context holds it: the text stays, nothing of it is learned.
+    """Evict the first frames of a dialogue as a session does. The text stays, and nothing of it is learned.
 
-    A frame goes with the interval that follows it, as in `live.cache`.
+    Args:
+        input_ids: [L], from `template.encode`.
+        labels: [L], from `template.encode`.
+        template: The template that encoded the dialogue.
+        num_frames: How many frames to evict.
     """
-    num_tokens = template.config.frame_num_tokens
-    frame_positions = [position for position, token_id in enumerate(input_ids) if token_id == template.frame_token_id]
-    forgotten = set(frame_positions[: num_frames * num_tokens])
-    for last in frame_positions[num_tokens - 1 : num_frames * num_tokens : num_tokens]:
-        if list(input_ids[last + 1 : last + 2]) == template.interval_ids:
-            forgotten.add(last + 1)
-    first_kept = frame_positions[num_frames * num_tokens] if num_frames * num_tokens < len(frame_positions) else None
-    kept = [position for position in range(len(input_ids)) if position not in forgotten]
-    return [input_ids[position] for position in kept], [
-        labels[position] if first_kept is not None and position >= first_kept else IGNORED for position in kept
-    ]
+    segments = context_segments(input_ids, template)
+    size = sum(segment.length for segment in segments)
+    total = sum(segment.kind is SegmentKind.FRAME for segment in segments)
+    # The stamp of a frame is its number here. One token too many makes the policy evict what is too old, and no more.
+    limits = ContextLimits(max_tokens=8 * size, vision_seconds=max(total - num_frames, 0), text_tokens=size)
+    following = Segment(SegmentKind.TEXT, 0, total)
+    evicted = choose_evictions([*segments, following], limits, needed=7 * size + 1, now=total) if num_frames else set()
+    ids, kept_labels, position, frame_kept = [], [], 0, False
+    for index, segment in enumerate(segments):
+        stop = position + segment.length
+        if index not in evicted:
+            frame_kept = frame_kept or segment.kind is SegmentKind.FRAME
+            ids += input_ids[position:stop]
+            kept_labels += labels[position:stop] if frame_kept else [IGNORED] * segment.length
+        position = stop
+    return ids, kept_labels
+
+
+def context_segments(input_ids: Sequence[int], template: DialogueTemplate) -> list[Segment]:
+    """Return what a session's context would hold after a dialogue. The stamp of a segment is the number of its frame.
+
+    Args:
+        input_ids: [L], from `template.encode`.
+        template: The template that encoded the dialogue.
+    """
+    segments: list[Segment] = []
+    position = num_frames = 0
+    while position < len(input_ids):
+        start = position
+        if input_ids[position] == template.frame_token_id:
+            position += template.config.frame_num_tokens
+            if list(input_ids[position : position + len(template.interval_ids)]) == template.interval_ids:
+                position += len(template.interval_ids)
+            segments.append(Segment(SegmentKind.FRAME, position - start, num_frames))
+            num_frames += 1
+        else:
+            while position < len(input_ids) and input_ids[position] != template.frame_token_id:
+                position += 1
+            kind = SegmentKind.TEXT if segments else SegmentKind.SYSTEM
+            segments.append(Segment(kind, position - start, num_frames))
+    return segments

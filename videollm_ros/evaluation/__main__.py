@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m videollm_ros.evaluation simulator ...`: one table, and JSON beside it."""
+"""Run `python -m videollm_ros.evaluation`: on recordings, or on streams of the simulator."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
+from videollm_ros.evaluation.arguments import add_recording_commands
 from videollm_ros.live import CheckpointError, LiveModel
 
 
@@ -28,7 +29,10 @@ def main() -> int:
     simulator.add_argument("--dtype", default="auto")
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
+    add_recording_commands(commands)
     given = parser.parse_args()
+    if given.command != "simulator":
+        return _on_recordings(given)
     for path in (given.json, given.transcripts):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path} cannot be written: there is no folder {path.parent}")
@@ -50,6 +54,21 @@ def main() -> int:
         from videollm_ros.evaluation.transcripts import as_lines
 
         given.transcripts.write_text("".join(as_lines(transcripts)))
+    return 0
+
+
+def _on_recordings(given: argparse.Namespace) -> int:
+    """Run a command on recordings and return the exit code."""
+    from videollm_ros.evaluation.compare import compare
+    from videollm_ros.evaluation.record_commands import evaluate_recordings
+    from videollm_ros.evaluation.sweep import sweep
+
+    run = {"bag": evaluate_recordings, "video": evaluate_recordings, "compare": compare, "sweep": sweep}
+    try:
+        run[given.command](given)
+    except (OSError, ValueError) as error:
+        print(f"videollm-evaluate: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

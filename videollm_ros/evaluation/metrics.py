@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from videollm_ros.live import LiveModel
+from videollm_ros.live import LiveModel, SpeakRule
+from videollm_ros.live.speak_rule import predict_silence
 from videollm_ros.live.template import IGNORED
 
 _METRICS = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
@@ -61,7 +62,7 @@ class _Dialogue:
     """One dialogue with the model's logits at every position."""
 
     def __init__(self, model: LiveModel, conversation: Sequence[dict], features: Tensor, threshold: float) -> None:
-        self.model, self.features, self.threshold = model, features, threshold
+        self.model, self.features, self.rule = model, features, SpeakRule(threshold)
         self.template = model.template
         ids, labels = self.template.encode(conversation)
         self.ids, self.labels = torch.tensor(ids, device=model.device), torch.tensor(labels, device=model.device)
@@ -110,10 +111,8 @@ class _Dialogue:
 
     def _speaks(self, logits: Tensor) -> Tensor:
         """Whether each decision [K, vocab] is to speak."""
-        silence = self.template.silence_token_id
-        scores = logits.softmax(-1)
-        scores[scores[:, silence] < self.threshold, silence] = 0
-        return scores.argmax(-1) != silence
+        predictions = predict_silence(logits, self.template.silence_token_id)
+        return torch.tensor([self.rule.speaks(*prediction) for prediction in predictions])
 
     def _frames_late(self, start: int, stop: int, last_frame: int, following: tuple[int, int] | None) -> int:
         """Frames of the next turn until it speaks, as if the reply had not been given; all of them if it never does.

@@ -84,7 +84,7 @@ def _run(
     for number, question in enumerate(tabletop.questions):
         session.ask(question.text, question.time, query_id=str(number))
     stamps = [index / fps for index in range(len(frames))]
-    events = session.stream_embeds(model.embed(features), stamps)
+    events = session.observe_embeds(model.embed(features), stamps)
     utterances = [event for event in events if isinstance(event, Utterance) and event.text != nothing_new]
     score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
     metrics = {}

@@ -1,92 +1,67 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The bounded KV cache of one stream: preallocated, evicted in blocks, kept keys rotated to contiguous positions."""
+"""The bounded KV cache of one stream: allocated once, evicted in blocks, with kept keys at contiguous positions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Set
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedConfig
 from transformers.cache_utils import CacheLayerMixin
 
+from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
 from videollm_ros.live.rotary import Rotary
 
 DEFAULT_MAX_TOKENS = 8192
 
 
-class Kind(Enum):
-    """What a run of cached tokens is, which decides how long it stays."""
+def trained_range(config: PreTrainedConfig, max_positions: int | None = None) -> int:
+    """Return how many positions the decoder may use.
 
-    SYSTEM = "system"
-    FRAME = "frame"
-    TEXT = "text"
-
-
-@dataclass
-class Segment:
-    """A run of tokens that stays or goes as a whole: the system prompt, one frame, one query with its reply."""
-
-    kind: Kind
-    length: int
-    stamp: float
+    This is the range it was trained on, by its own configuration or by `max_positions` of the LIVE training, whichever
+    is longer. A sliding attention window limits both.
+    """
+    longest = max(int(config.max_position_embeddings), max_positions or 0)
+    window = getattr(config, "sliding_window", None)
+    if window and getattr(config, "use_sliding_window", True):
+        return min(longest, int(window))
+    return longest
 
 
-@dataclass(frozen=True)
-class ContextLimits:
-    """How much a stream remembers.
+def context_size(limits: ContextLimits, config: PreTrainedConfig, max_positions: int | None = None) -> int:
+    """Return how many tokens the cache of a stream has room for.
 
     Raises:
-        ValueError: a limit is out of its range.
+        ValueError: The limit lies beyond the range that the decoder was trained on.
     """
-
-    max_tokens: int | None = None
-    """Tokens allocated; None: the decoder's trained range, at most 8192."""
-    vision_seconds: float = 120.0
-    """Frames older than this go first when the cache is full."""
-    text_tokens: int | None = None
-    """Queries and replies beyond this many tokens go next, oldest first; None: a quarter of `max_tokens`."""
-
-    def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ValueError(f"context.max_tokens is a number of tokens, at least 1: {self.max_tokens}")
-        if self.vision_seconds < 0 or (self.text_tokens is not None and self.text_tokens < 0):
-            raise ValueError(
-                f"context limits cannot be negative: vision_seconds {self.vision_seconds}, "
-                f"text_tokens {self.text_tokens}"
-            )
-
-
-def trained_range(config: PreTrainedConfig) -> int:
-    """Positions that the decoder may use: its trained range, and its attention window where it has one."""
-    limits = [config.max_position_embeddings]
-    if getattr(config, "use_sliding_window", True) and getattr(config, "sliding_window", None):
-        limits.append(config.sliding_window)
-    return min(limits)
+    longest = trained_range(config, max_positions)
+    size = limits.max_tokens or min(longest, DEFAULT_MAX_TOKENS)
+    if size > longest:
+        raise ValueError(f"context.max_tokens {size} lies beyond the {longest} positions that the decoder knows")
+    return size
 
 
 class StreamCache:
-    """Keys and values of one stream, and what each run of tokens is.
+    """Holds keys and values of one stream, and knows which run of tokens is what.
 
     `keys` and `values` are [layers, 1, kv_heads, max_tokens, head_dim], filled up to `length`, and views of `memory`
-    [layers, 2, ...]. Keys are stored rotated to their position, which is their index.
-
-    Raises:
-        ValueError: `max_tokens` lies beyond the decoder's trained range.
+    [layers, 2, ...]. A key is stored rotated to its position, which is its index.
     """
 
     def __init__(self, config: PreTrainedConfig, limits: ContextLimits, rotary: Rotary, dtype: torch.dtype) -> None:
-        longest = trained_range(config)
-        self.max_tokens = limits.max_tokens or min(longest, DEFAULT_MAX_TOKENS)
-        if self.max_tokens > longest:
-            raise ValueError(
-                f"context.max_tokens {self.max_tokens} lies beyond the {longest} positions that the decoder knows"
-            )
-        self.limits = limits
-        self.max_text_tokens = self.max_tokens // 4 if limits.text_tokens is None else limits.text_tokens
+        """Allocate the memory.
+
+        Args:
+            config: Configuration of the decoder.
+            limits: How much is remembered. `max_tokens` is used as it is; see `context_size` for its bounds.
+            rotary: Moves the keys of this decoder.
+            dtype: Data type of keys and values.
+        """
+        self.max_tokens = limits.max_tokens or context_size(limits, config)
+        self.limits = replace(limits, max_tokens=self.max_tokens)
         self._rotary = rotary
         head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         kv_heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
@@ -94,86 +69,69 @@ class StreamCache:
         self.memory = torch.zeros(shape, dtype=dtype, device=rotary.device)
         self.keys, self.values = self.memory.unbind(1)
         self.segments: list[Segment] = []
-        self.clear()
+        self.length = 0
+        self.evictions = 0
+        self.evicted_tokens = 0
 
     def clear(self) -> None:
-        """Forget the stream; the memory stays allocated."""
+        """Forget the stream and erase the memory, which stays allocated."""
+        # A CUDA graph multiplies what is masked by zero, so an old NaN would spoil the next stream.
+        self.memory.zero_()
         self.segments.clear()
         self.length = 0
         self.evictions = 0
         self.evicted_tokens = 0
 
+    def erase_behind(self, num_tokens: int) -> None:
+        """Erase `num_tokens` that were written behind the length and not registered."""
+        self.memory[..., self.length : self.length + num_tokens, :] = 0
+
     @property
     def room(self) -> int:
-        """Tokens that still fit."""
+        """Return how many more tokens fit."""
         return self.max_tokens - self.length
 
-    def tokens_of(self, kind: Kind) -> int:
+    def tokens_of(self, kind: SegmentKind) -> int:
+        """Return how many tokens of one kind the cache holds."""
         return sum(segment.length for segment in self.segments if segment.kind is kind)
 
     @property
     def oldest_frame(self) -> float | None:
-        """Stamp of the oldest frame that is still remembered, in seconds."""
-        return next((segment.stamp for segment in self.segments if segment.kind is Kind.FRAME), None)
+        """Return the stamp of the oldest frame in the cache, in seconds, or None if there is none."""
+        return next((segment.stamp for segment in self.segments if segment.kind is SegmentKind.FRAME), None)
 
-    def append(self, kind: Kind, length: int, stamp: float) -> None:
-        """Say that the last `length` tokens written are a new segment."""
+    def append(self, kind: SegmentKind, length: int, stamp: float) -> None:
+        """Register the last `length` tokens written as a new segment."""
         self.segments.append(Segment(kind, length, stamp))
         self.length += length
 
-    def extend(self, length: int) -> None:
-        """Say that the last `length` tokens written belong to the newest segment."""
+    def extend_last(self, length: int) -> None:
+        """Register the last `length` tokens written as a part of the newest segment."""
         self.segments[-1].length += length
         self.length += length
 
-    def drop_last(self, num_segments: int, last_length: int) -> None:
-        """Drop the newest segments and cut the one before them to `last_length` tokens."""
+    def truncate(self, num_segments: int, last_length: int) -> None:
+        """Drop the newest segments, and cut the one before them to `last_length` tokens."""
         del self.segments[-num_segments:]
         self.segments[-1].length = last_length
         self.length = sum(segment.length for segment in self.segments)
 
     def make_room(self, needed: int, now: float) -> None:
-        """Evict until `needed` more tokens fit. Does nothing while they do, so that it happens rarely.
-
-        The system prompt stays. Frames older than `vision_seconds` go, then text beyond `text_tokens`; should that
-        not do, the oldest frames, and the oldest text at last. The newest segment stays: it may be in the making.
+        """Evict what `choose_evictions` chooses, so that `needed` more tokens fit.
 
         Raises:
-            ValueError: not even an almost empty cache has that much room.
+            ValueError: The segments that must stay leave less room than that. Nothing was evicted.
         """
-        if needed <= self.room:
-            return
-        doomed = self._choose(needed, now)
-        kept = [index for index in range(len(self.segments)) if index not in doomed]
-        remaining = sum(self.segments[index].length for index in kept)
-        if remaining + needed > self.max_tokens:
-            raise ValueError(
-                f"{needed} tokens do not fit: context.max_tokens is {self.max_tokens}, of which {remaining} must stay"
-            )
-        self._compact(kept)
+        evicted = choose_evictions(self.segments, self.limits, needed, now)
+        if evicted:
+            self.evict(evicted)
 
-    def _choose(self, needed: int, now: float) -> set[int]:
-        candidates = range(len(self.segments) - 1)
-        frames = [index for index in candidates if self.segments[index].kind is Kind.FRAME]
-        texts = [index for index in candidates if self.segments[index].kind is Kind.TEXT]
-        doomed = {index for index in frames if self.segments[index].stamp < now - self.limits.vision_seconds}
-        text_tokens = 0
-        for index in reversed(texts):
-            text_tokens += self.segments[index].length
-            if text_tokens > self.max_text_tokens:
-                doomed.add(index)
-        # An eighth of the context at once: compacting moves every kept key, so it must pay for many frames.
-        target = self.max_tokens - max(needed, self.max_tokens // 8)
-        used = self.length - sum(self.segments[index].length for index in doomed)
-        for index in [*frames, *texts]:
-            # Text is given up for what is needed now, not to have a block in reserve.
-            enough = target if self.segments[index].kind is Kind.FRAME else self.max_tokens - needed
-            if used > enough and index not in doomed:
-                doomed.add(index)
-                used -= self.segments[index].length
-        return doomed
+    def evict(self, evicted: Set[int]) -> None:
+        """Evict the segments with these indices, move the others together and rotate their keys to the new positions.
 
-    def _compact(self, kept: Sequence[int]) -> None:
+        An error in the middle leaves layers that do not fit each other: call `clear`.
+        """
+        kept = [index for index in range(len(self.segments)) if index not in evicted]
         starts = [0]
         for segment in self.segments:
             starts.append(starts[-1] + segment.length)
@@ -181,8 +139,8 @@ class StreamCache:
         first_moved = int((old == torch.arange(len(old))).sum())
         old = old[first_moved:].to(self.keys.device)
         length = first_moved + len(old)
-        rotation = self._rotary.between(old, torch.arange(first_moved, length, device=old.device))
-        for memory in self.memory:  # by layer, to copy little at a time
+        rotation = self._rotary.delta_rotation(old, torch.arange(first_moved, length, device=old.device))
+        for memory in self.memory:  # one layer at a time, so that the copy is small
             moved = memory.index_select(-2, old)
             self._rotary.rotate_(moved[0], rotation)
             memory[..., first_moved:length, :] = moved
@@ -192,35 +150,40 @@ class StreamCache:
         self.length = length
 
     def for_transformers(self) -> Cache:
-        """The same memory as a transformers cache, for `PreTrainedModel.forward`."""
+        """Return the same memory as a transformers cache, for `PreTrainedModel.forward`."""
         return Cache(layers=[_Layer(self, index) for index in range(len(self.keys))])
 
 
-class _Layer(CacheLayerMixin):
-    """One layer of a `StreamCache` as transformers sees it: writes behind `length`, which `append` moves on."""
+class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """Shows one layer of a `StreamCache` to transformers. It writes behind `length`, which `append` moves on."""
 
     def __init__(self, cache: StreamCache, index: int) -> None:
-        super().__init__()
-        self.keys, self.values = cache.keys[index], cache.values[index]
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.keys, self.values = self._memory = cache.keys[index], cache.values[index]
         self.is_initialized = True
         self._cache = cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Nothing to do: the memory is there."""
+        """Do nothing: the memory is allocated already."""
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
+        """Write new keys and values [1, kv_heads, L, head_dim]. Returns all of them, the new ones included."""
         start, stop = self._cache.length, self._cache.length + key_states.shape[-2]
-        self.keys[..., start:stop, :] = key_states
-        self.values[..., start:stop, :] = value_states
-        return self.keys[..., :stop, :], self.values[..., :stop, :]
+        keys, values = self._memory
+        keys[..., start:stop, :] = key_states
+        values[..., start:stop, :] = value_states
+        return keys[..., :stop, :], values[..., :stop, :]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Return the length of the attended keys and the position of the first."""
         return self._cache.length + query_length, 0
 
     def get_seq_length(self) -> int:
+        """Return how many tokens the cache holds."""
         return self._cache.length
 
     def get_max_length(self) -> int:
+        """Return how many tokens the cache has room for."""
         return self._cache.max_tokens

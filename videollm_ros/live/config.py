@@ -5,19 +5,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 CONFIG_NAME = "live_config.json"
 
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """The settings that inference must share with training. The defaults are the published 8B-v1+.
+    """The settings that inference must share with training. The defaults are those of the published 8B-v1+.
 
     Raises:
-        ValueError: a setting is out of its range; the message names it.
+        ValueError: A setting is out of its range. The error names it.
     """
 
     vision: str = "google/siglip-large-patch16-384"
@@ -25,13 +27,13 @@ class LiveConfig:
     llm: str = "meta-llama/Meta-Llama-3-8B-Instruct"
     """Hub id or folder of the decoder, any Hugging Face causal LM."""
     frame_resolution: int = 384
-    """Side of the square frame in pixels, the vision tower's own."""
+    """Side of the square frame in pixels. The vision tower sets it."""
     frame_token_cls: bool = True
-    """Whether a frame's first token is the tower's pooled output."""
+    """Whether the first token of a frame is the pooled output of the tower."""
     frame_token_pooled: tuple[int, int] | None = (3, 3)
-    """Rows and columns that the patch grid is average-pooled to; None for no patch tokens (live1)."""
+    """Rows and columns that the patch grid is average-pooled to. None: no patch tokens (live1)."""
     frame_token_interval: str = ","
-    """Text between two frames, also the silence token (live1+). Empty: silence is `<eos>`, not fed back (live1)."""
+    """Text between two frames, also the silence token (live1+). Empty: silence is `<eos>`, not read back (live1)."""
     frame_fps: float = 2.0
     """Frames per second of the training streams, in Hz."""
     system_prompt: str = (
@@ -40,31 +42,40 @@ class LiveConfig:
     )
     stream_loss_weight: float = 1.0
     """Weight w of the silence-or-speak positions in the training loss (the paper's streaming EOS prediction)."""
+    max_positions: int | None = None
+    """Positions that the LIVE training reached. A context may use them even if the decoder's own configuration ends
+    earlier. None: as many as the decoder's configuration says."""
 
     def __post_init__(self) -> None:
+        """Check the values."""
         for field in fields(self):
             value, kind = getattr(self, field.name), type(field.default)
-            if field.name != "frame_token_pooled" and not isinstance(value, (int, float) if kind is float else kind):
+            if field.name not in ("frame_token_pooled", "max_positions") and not _is_a(value, kind):
                 raise ValueError(f"{field.name} should be of type {kind.__name__}: {value!r}")
         if self.frame_token_pooled is not None:
             pooled = self.frame_token_pooled
-            if not isinstance(pooled, Sequence) or [isinstance(n, int) and n >= 1 for n in pooled] != [True, True]:
+            if not isinstance(pooled, Sequence) or [_is_a(n, int) and n >= 1 for n in pooled] != [True, True]:
                 raise ValueError(f"frame_token_pooled is rows and columns, two integers >= 1: {pooled!r}")
             object.__setattr__(self, "frame_token_pooled", tuple(pooled))
         if self.frame_num_tokens == 0:
             raise ValueError("a frame needs tokens: set frame_token_cls, frame_token_pooled or both")
         if self.frame_resolution < 1:
             raise ValueError(f"frame_resolution is a number of pixels, at least 1: {self.frame_resolution}")
-        if not self.frame_fps > 0:
+        if not 0 < self.frame_fps < math.inf:
             raise ValueError(f"frame_fps is a rate in Hz above 0: {self.frame_fps}")
+        if not 0 <= self.stream_loss_weight < math.inf:
+            raise ValueError(f"stream_loss_weight is a weight of at least 0: {self.stream_loss_weight}")
+        if self.max_positions is not None and not (_is_a(self.max_positions, int) and self.max_positions >= 1):
+            raise ValueError(f"max_positions is a number of tokens, at least 1, or null: {self.max_positions!r}")
 
     @property
     def frame_num_tokens(self) -> int:
-        """Tokens per frame, the interval not counted."""
+        """Return the tokens per frame. The interval is not counted."""
         rows, columns = self.frame_token_pooled or (0, 0)
         return int(self.frame_token_cls) + rows * columns
 
     def save(self, folder: str | Path) -> None:
+        """Write `live_config.json` into a folder."""
         (Path(folder) / CONFIG_NAME).write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
@@ -72,15 +83,24 @@ class LiveConfig:
         """Read a `live_config.json`.
 
         Raises:
-            ValueError: it is no JSON object, or has a key that this version does not know.
+            ValueError: The file is not a JSON object, or has a key that this version does not know.
         """
         try:
             values = json.loads(Path(path).read_text())
         except json.JSONDecodeError as error:
             raise ValueError(f"{path} is not valid JSON: {error}") from error
+        except RecursionError as error:
+            raise ValueError(f"{path} is not valid JSON: it is nested too deeply") from error
         if not isinstance(values, dict):
             raise ValueError(f"{path} should hold a JSON object, not a {type(values).__name__}")
         unknown = values.keys() - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"{path} has settings unknown to this version: {', '.join(sorted(unknown))}")
         return cls(**values)
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    """Return whether a value read from JSON is of a type. An integer is a float as well, but true is no number."""
+    if kind in (int, float):
+        return isinstance(value, (int, float) if kind is float else int) and not isinstance(value, bool)
+    return isinstance(value, kind)

@@ -4,102 +4,96 @@
 
 from __future__ import annotations
 
-import bisect
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from videollm_ros.live.cache import ContextLimits, Kind
 from videollm_ros.live.context import StreamContext
-from videollm_ros.live.events import FrameDecision, PartialReply, Utterance, decode_reply
+from videollm_ros.live.embed_ahead import Frames, embed, embed_ahead
+from videollm_ros.live.events import Event, PartialReply, Utterance
+from videollm_ros.live.eviction import ContextLimits
 from videollm_ros.live.gate import FrameGate
 from videollm_ros.live.model import LiveModel
-from videollm_ros.live.queries import Query, QueryQueue
+from videollm_ros.live.queries import Query
+from videollm_ros.live.speak_rule import DEFAULT_THRESHOLD, SpeakRule
+from videollm_ros.live.speculation import MAX_FRAMES_PER_PASS
+from videollm_ros.live.state import StreamState, describe_state
+from videollm_ros.live.steps import Step
+from videollm_ros.live.stream_reader import MaySpeak, StreamReader
 from videollm_ros.live.template import clean_user_text
-
-MAX_FRAMES_PER_PASS = 32
-"""Waiting frames that are read in one forward; more gain nothing and cost memory."""
-
-_FEWEST_FRAMES_PER_PASS = 4
-"""Reading this many is cheap even if the first one speaks and the rest was in vain."""
-
-MaySpeak = bool | Callable[[float], bool]
-Event = FrameDecision | PartialReply | Utterance
-
-
-@dataclass(frozen=True)
-class StreamState:
-    """What a stream holds now, for diagnostics."""
-
-    frames_read: int
-    frames_skipped: int
-    queries_waiting: int
-    tokens: int
-    max_tokens: int
-    system_tokens: int
-    frame_tokens: int
-    text_tokens: int
-    oldest_frame_stamp: float | None
-    evictions: int
-    evicted_tokens: int
+from videollm_ros.live.waiting_frames import WaitingFrames
 
 
 class StreamSession:
-    """Watches one stream with a shared model. Belongs to one thread.
+    """Watches one stream with a shared model. A session belongs to one thread.
 
     A query stamped before the next frame is answered before it. One stamped at or before a frame that has just been
     read is answered right after it, in place of that frame's own decision.
 
+    After an error of a step the session refuses to go on with `SessionBrokenError` until `reset()`. A value that is not
+    finite is such an error, `NonFiniteError`. Arguments that are refused with `ValueError` change nothing.
+
     Raises:
-        ValueError: a threshold outside [0, 1], or a context too small for the system prompt, a frame and a reply.
+        ValueError: A threshold outside [0, 1], or a context too small for the system prompt, a frame and a reply.
     """
 
     def __init__(
         self,
         model: LiveModel,
-        threshold: float = 0.725,
+        threshold: float = DEFAULT_THRESHOLD,
         max_new_tokens: int = 100,
         context: ContextLimits | None = None,
         frame_gate: float | None = None,
+        rule: SpeakRule | None = None,
+        on_step: Callable[[Step], None] | None = None,
     ) -> None:
-        """
+        """Allocate the cache and begin a stream.
+
         Args:
-            threshold: theta of the paper's probability correction; silence counts only when it is at least so probable.
-            max_new_tokens: a reply that reaches this many tokens is closed and marked truncated.
-            context: how much the stream remembers.
-            frame_gate: cosine from 0 to 1: a frame that is so similar to the last one read is taken for silent without
-                being read (see `FrameGate`). None reads every frame.
+            model: The model. Other sessions may use it as well.
+            threshold: Theta of the rule that decides to speak. A higher value makes the model speak more often.
+            max_new_tokens: A reply that reaches this many tokens is closed and marked truncated.
+            context: How much the stream remembers.
+            frame_gate: A cosine above 0, at most 1. A frame that is at least this similar to the last frame read is
+                treated as silent and skipped (see `FrameGate`). None reads every frame.
+            rule: The rule that decides to speak. It takes the place of `threshold`.
+            on_step: Called with the timing of each step, in the thread of the session. It must not raise.
         """
+        rule = rule or SpeakRule(threshold)
         self.model = model
-        self._context = StreamContext(model, context or ContextLimits())
-        self.threshold = threshold
-        self.max_new_tokens = max_new_tokens
         self._gate = None if frame_gate is None else FrameGate(frame_gate)
-        self._queries = QueryQueue()
-        self._stamp: float | None = None  # of the newest frame read
-        self._frames_read = self._frames_skipped = 0
-        self._silent_run = 0  # frames since the last reply
-        self._read_ahead = _FEWEST_FRAMES_PER_PASS
-        self._stop_reply = False
+        self._context = StreamContext(model, context or ContextLimits(), on_step)
+        self._reader = StreamReader(model, self._context, rule)
+        self._queries = self._reader.queries
+        self.max_new_tokens = max_new_tokens
+
+    @property
+    def rule(self) -> SpeakRule:
+        """The rule that decides to speak. A change holds from the next decision on."""
+        return self._reader.rule
+
+    @rule.setter
+    def rule(self, value: SpeakRule) -> None:
+        self._reader.rule = value
 
     @property
     def threshold(self) -> float:
-        return self._threshold
+        """Theta of the rule that decides to speak."""
+        return self.rule.threshold
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        if not 0 <= value <= 1:
-            raise ValueError(f"the threshold is a probability from 0 to 1: {value}")
-        self._threshold = value
+        self.rule = replace(self.rule, threshold=value)
 
     @property
     def max_new_tokens(self) -> int:
-        return self._max_new_tokens
+        """The most tokens that a reply may have. A change holds from the next reply on."""
+        return self._reader.max_new_tokens
 
     @max_new_tokens.setter
     def max_new_tokens(self, value: int) -> None:
@@ -107,225 +101,193 @@ class StreamSession:
             raise ValueError(f"max_new_tokens is at least 1: {value}")
         if value > self.max_new_tokens_limit:
             raise ValueError(
-                f"context.max_tokens {self._context.cache.max_tokens} is too small for replies of {value} tokens: "
-                f"two of them, the system prompt ({self.model.template.num_system_tokens} tokens) and a frame must fit"
+                f"context.max_tokens {self._context.cache.max_tokens} is too small for replies of {value} tokens: two "
+                f"of them, the system prompt ({self.model.template.num_system_tokens} tokens), the instruction "
+                "and a frame must fit"
             )
-        self._max_new_tokens = value
+        self._reader.max_new_tokens = value
 
     @property
     def max_new_tokens_limit(self) -> int:
         """The largest max_new_tokens that the context has room for."""
         return self._context.longest_exchange - 1
 
-    # Queries.
+    @property
+    def instruction(self) -> str | None:
+        """The standing instruction, or None."""
+        return self._context.instruction
 
-    def ask(self, text: str, stamp: float, query_id: str = "") -> None:
-        """Queue a query; it is answered when the stream reaches `stamp` (seconds).
+    def instruct(self, text: str | None) -> None:
+        """Give the stream a standing instruction, which says what the assistant is there for.
+
+        It is read once, with the next frame or query, and is not answered. It stays in the context like the system
+        prompt and is read again after `reset()`. A new instruction replaces the earlier one, which is forgotten like
+        any other text. None withdraws the instruction.
 
         Raises:
-            ValueError: the query is empty, its stamp is no number, or it is too long for the context.
+            ValueError: The instruction is empty, or too long for the context.
         """
-        query = Query(clean_user_text(text), _finite(stamp), query_id)
-        length, most = self._context.query_length(query.text), self._context.longest_exchange - self.max_new_tokens
+        instruction = None if text is None else clean_user_text(text)
+        if instruction == self.instruction:
+            return
+        length, context = self._context.instruction_length(instruction), self._context
+        waiting = (context.query_length(query) + self.max_new_tokens for query in self._queries)
+        most = context.longest_instruction(max([self.max_new_tokens + 1, *waiting]))
+        if length > most and instruction is not None:
+            raise ValueError(f"the instruction has {length} tokens; with this context it may have {max(most, 0)}")
+        context.instruct(instruction)
+
+    # Queries.
+
+    def ask(self, text: str, stamp: float, query_id: str = "", request: Any = None) -> None:
+        """Queue a query. It is answered when the stream reaches `stamp` (seconds).
+
+        Args:
+            text: The query.
+            stamp: Stream time from which on it may be answered, in seconds.
+            query_id: A name for `withdraw` and the events of the answer.
+            request: Any object. The events of the answer carry it.
+
+        Raises:
+            ValueError: The query is empty, its stamp is not a number, or it is too long for the context.
+            SessionBrokenError: An earlier step has failed.
+        """
+        self._context.guard.check()
+        query = Query(clean_user_text(text), _finite(stamp), query_id, request)
+        length, most = self._context.query_length(query), self._context.longest_exchange - self.max_new_tokens
         if length > most:
             raise ValueError(f"the query has {length} tokens; with this context it may have {most}")
         self._queries.put(query)
 
     def withdraw(self, query_id: str) -> bool:
-        """Take queued queries back. Returns whether there was one of that id."""
+        """Take back waiting queries with this id. Returns whether there was one."""
         return self._queries.withdraw(query_id)
 
     def answer(self, stamp: float) -> Iterator[PartialReply | Utterance]:
-        """Answer the queries stamped at or before `stamp` now, without waiting for a frame."""
-        while self._queries.next_stamp <= stamp:
-            yield from self._reply(self._queries.pop(), 1.0)
+        """Answer the queries stamped at or before `stamp` (seconds) now, without waiting for a frame."""
+        self._context.guard.check()
+        yield from self._reader.answer(stamp)
 
     def stop_reply(self) -> None:
-        """Called between two events: close the reply in progress. Its utterance comes next, marked truncated."""
-        self._stop_reply = True
+        """Close the reply in progress. Call this between two events; its utterance comes next, marked truncated.
+
+        After a `FrameDecision` the reply that follows counts as in progress: it ends without a token.
+        """
+        self._reader.stop_reply()
 
     # Frames.
 
     def observe(self, frame: Tensor | np.ndarray, stamp: float) -> list[Utterance]:
-        """Read one frame and say what it makes the model say.
+        """Read one frame. Returns the utterances that it leads to.
 
         Args:
             frame: uint8 RGB [3, H, W] or [H, W, 3], any size.
-            stamp: seconds; never goes back within a stream.
+            stamp: Seconds. It never goes back within a stream.
 
         Raises:
-            ValueError: a frame of another type, or a stamp that goes back.
+            ValueError: The frame is of another type, or the stamp goes back. Nothing was read.
+            NonFiniteError: The model gave a value that is not finite.
+            SessionBrokenError: An earlier step has failed.
         """
-        return [event for event in self.stream(frame, stamp) if isinstance(event, Utterance)]
+        return [event for event in self.observe_events(frame, stamp) if isinstance(event, Utterance)]
 
-    def observe_many(self, frames: Tensor | np.ndarray | Sequence, stamps: Sequence[float]) -> list[Utterance]:
-        """Read frames that have been waiting: the same result as one by one, faster.
+    def observe_many(self, frames: Frames, stamps: Sequence[float]) -> list[Utterance]:
+        """Read frames that have been waiting. The result is the same as one by one, and comes faster.
+
+        If an error may end the stream in the middle, `observe_embeds` gives each utterance before the error.
 
         Args:
             frames: T frames as for `observe`, all of one size, or a sequence of frames of different sizes.
             stamps: T seconds.
+
+        Raises:
+            ValueError, NonFiniteError, SessionBrokenError: As `observe`.
         """
+        self._context.guard.check()
         self._check_stamps(stamps, len(frames))
-        starts = range(0, len(frames), MAX_FRAMES_PER_PASS)
-        aside = torch.cuda.Stream(self.model.device) if self.model.device.type == "cuda" else None
         utterances: list[Utterance] = []
-        with ThreadPoolExecutor(1, "encoder") as encoder:  # one chunk ahead of the decoder
-            chunks = [frames[start : start + MAX_FRAMES_PER_PASS] for start in starts]
-            ahead = encoder.submit(self._embed_aside, chunks[0], aside) if chunks else None
-            for index, start in enumerate(starts):
-                embeds, ready = ahead.result()
-                if index + 1 < len(chunks):
-                    ahead = encoder.submit(self._embed_aside, chunks[index + 1], aside)
-                if ready is not None:
-                    stream = torch.cuda.current_stream(embeds.device)
-                    stream.wait_event(ready)
-                    embeds.record_stream(stream)
-                events = self.stream_embeds(embeds, stamps[start : start + MAX_FRAMES_PER_PASS])
-                utterances += [event for event in events if isinstance(event, Utterance)]
+        start = 0
+        for embeds in embed_ahead(self.model, frames, MAX_FRAMES_PER_PASS):
+            events = self.observe_embeds(embeds, stamps[start : start + len(embeds)])
+            utterances += [event for event in events if isinstance(event, Utterance)]
+            start += len(embeds)
         return utterances
 
-    def stream(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
-        """Read one frame, an event per step: as `observe`, for those who want to see the reply grow."""
-        yield from self.stream_embeds(self._embed([frame]), [stamp], may_speak)
+    def observe_events(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
+        """Read one frame as `observe` does, and yield an event per step, so that replies can be shown as they grow."""
+        yield from self.observe_embeds(embed(self.model, [frame]), [stamp], may_speak)
 
-    def stream_embeds(self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True) -> Iterator[Event]:
-        """Read frames that are encoded already.
+    def observe_embeds(
+        self,
+        embeds: Tensor,
+        stamps: Sequence[float],
+        may_speak: MaySpeak = True,
+        frames: Sequence[Any] | None = None,
+    ) -> Iterator[Event]:
+        """Read frames that are encoded already, several in one forward where they have been waiting.
 
-        Silence is deterministic: what is fed after a silent frame is known before the frame is read. So waiting frames
-        are read in one forward as if all were silent, each decision is checked afterwards, and at the first that
-        speaks the cache is cut back to it.
+        The generator may be closed at any event. Frames behind that event were not read.
 
         Args:
-            embeds: decoder embeddings [T, n, d_model].
+            embeds: Decoder embeddings [T, n, d_model].
             stamps: T seconds.
-            may_speak: whether a frame may lead to unasked speech; when not, its decision is silence. A function is
-                asked with the frame's stamp, in order, after the events of earlier frames were yielded.
+            may_speak: Whether a frame may lead to proactive speech. If not, its decision is silence. A function is
+                called with the stamp of each frame, in order, after the events of earlier frames were yielded.
+            frames: T objects. `FrameDecision.frame` is the one of its frame.
+
+        Raises:
+            ValueError: Another shape, another number of stamps or frames, or a stamp that goes back.
+            NonFiniteError, SessionBrokenError: As `observe`.
         """
-        self._check_stamps(stamps, len(embeds))
-        if self._gate is not None:
-            embeds, stamps = self._pass_gate(self._gate, embeds, stamps)
-        context, done = self._context, 0
-        while done < len(stamps):
-            while self._queries.next_stamp < stamps[done]:
-                yield from self._reply(self._queries.pop(), 1.0)
-            num_frames = self._frames_in_one_pass(stamps[done:])
-            readings = context.read_frames(embeds[done : done + num_frames], stamps[done : done + num_frames])
-            try:
-                for p_silence, silence_is_best in readings:
-                    stamp = stamps[done]
-                    if context.undecided < num_frames and self._queries.next_stamp < stamp:
-                        break  # the query came while earlier frames were decided
-                    done += 1
-                    self._stamp = stamp
-                    self._frames_read += 1
-                    context.decide_oldest()
-                    asked = self._queries.next_stamp <= stamp
-                    allowed = may_speak(stamp) if callable(may_speak) else may_speak
-                    silent = silence_is_best and p_silence >= self.threshold
-                    speaks = allowed and not asked and not silent
-                    self._look_ahead(quiet=not (asked or speaks))
-                    if asked or speaks:
-                        context.forget_undecided()
-                    yield FrameDecision(stamp, 1 - p_silence, self.threshold, speaks)
-                    if asked:
-                        yield from self.answer(stamp)
-                    elif speaks:
-                        yield from self._reply(None, 1 - p_silence)
-                    if not context.undecided:
-                        break  # all decided, cut back to this one, or reset meanwhile
-            finally:
-                context.forget_undecided()
+        self._context.guard.check()
+        self._check_embeds(embeds, stamps, frames)
+        waiting = WaitingFrames(embeds, stamps, frames, self._gate)
+        yield from self._reader.read(waiting, may_speak)
 
     def reset(self) -> list[Query]:
-        """Forget the stream. Returns the queries that were still waiting, which are forgotten as well."""
+        """Forget the stream and erase its memory. The instruction stays.
+
+        Returns:
+            The queries that were waiting, which are forgotten as well. The first is the one whose answer failed, if an
+            error ended it.
+        """
+        failed = self._reader.failed_query
         self._context.clear()
-        self._stop_reply = True
-        self._stamp = None
-        self._frames_read = self._frames_skipped = 0
+        self._reader.begin_stream()
         if self._gate is not None:
             self._gate.reset()
-        return self._queries.clear()
+        return [*([failed] if failed else []), *self._queries.clear()]
 
     @property
     def state(self) -> StreamState:
-        cache = self._context.cache
-        return StreamState(
-            frames_read=self._frames_read,
-            frames_skipped=self._frames_skipped,
-            queries_waiting=len(self._queries),
-            tokens=cache.length,
-            max_tokens=cache.max_tokens,
-            system_tokens=cache.tokens_of(Kind.SYSTEM),
-            frame_tokens=cache.tokens_of(Kind.FRAME),
-            text_tokens=cache.tokens_of(Kind.TEXT),
-            oldest_frame_stamp=cache.oldest_frame,
-            evictions=cache.evictions,
-            evicted_tokens=cache.evicted_tokens,
+        """What the stream holds now."""
+        context, reader = self._context, self._reader
+        return describe_state(
+            context.cache, reader.frames_read, reader.frames_skipped, len(self._queries), context.guard.broken
         )
 
-    def _reply(self, query: Query | None, speak_probability: float) -> Iterator[PartialReply | Utterance]:
-        """Decode a reply greedily. However it ends, the stream can go on: what is fed next closes the turn."""
-        stamp = self._stamp if self._stamp is not None else query.stamp
-        text, query_id = (query.text, query.query_id) if query else (None, "")
-        token_ids: list[int] = []
-        truncated = self._stop_reply = False
-        next_token, limit = self._context.open_reply(text, self.max_new_tokens, stamp)
-        while next_token != self.model.template.eos_token_id:
-            token_ids.append(next_token)
-            self._context.keep(next_token)
-            yield PartialReply(stamp, text, query_id, speak_probability, token_ids, self.model.tokenizer)
-            if self._stop_reply or len(token_ids) >= limit:
-                truncated = True
-                break
-            next_token = self._context.next_token()
-        reply = decode_reply(self.model.tokenizer, token_ids)
-        yield Utterance(reply, stamp, text, speak_probability, tuple(token_ids), truncated, query_id)
+    def stream(self, frame: Tensor | np.ndarray, stamp: float, may_speak: MaySpeak = True) -> Iterator[Event]:
+        """Do the same as `observe_events`. Deprecated."""
+        warnings.warn("StreamSession.stream is now observe_events", DeprecationWarning, stacklevel=2)
+        return self.observe_events(frame, stamp, may_speak)
 
-    # Which frames are read, and how many at once.
+    def stream_embeds(self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak = True) -> Iterator[Event]:
+        """Do the same as `observe_embeds`. Deprecated."""
+        warnings.warn("StreamSession.stream_embeds is now observe_embeds", DeprecationWarning, stacklevel=2)
+        return self.observe_embeds(embeds, stamps, may_speak)
 
-    @torch.inference_mode()
-    def _embed(self, frames: Tensor | np.ndarray | Sequence) -> Tensor:
-        """Decoder embeddings [T, n, d_model] of T frames of any size."""
-        if isinstance(frames, Tensor | np.ndarray):
-            prepared = self.model.prepare(frames)
-        else:
-            prepared = torch.stack([self.model.prepare(frame) for frame in frames])
-        return self.model.embed(self.model.encode(prepared))
-
-    def _embed_aside(
-        self, frames: Tensor | np.ndarray | Sequence, stream: torch.cuda.Stream | None
-    ) -> tuple[Tensor, torch.cuda.Event | None]:
-        """The same on a CUDA stream of its own, and what to wait for before they are read."""
-        with torch.cuda.stream(stream):
-            return self._embed(frames), None if stream is None else stream.record_event()
-
-    def _pass_gate(self, gate: FrameGate, embeds: Tensor, stamps: Sequence[float]) -> tuple[Tensor, list[float]]:
-        """The frames that are worth reading; one at which a query is due always is."""
-        due = {bisect.bisect_left(stamps, asked) for asked in self._queries.stamps}  # the frames they are answered at
-        passed = gate.select(embeds, [index in due for index in range(len(stamps))])
-        self._frames_skipped += len(stamps) - len(passed)
-        return embeds[passed], [stamps[index] for index in passed]
-
-    def _frames_in_one_pass(self, stamps: Sequence[float]) -> int:
-        """How many of the next frames to read: up to one at which a query is due, as many as there is room for."""
-        before_query = bisect.bisect_left(stamps, self._queries.next_stamp)
-        exactly_at = before_query < len(stamps) and stamps[before_query] == self._queries.next_stamp
-        wanted = min(self._read_ahead, max(1, before_query + exactly_at), len(stamps))
-        return min(wanted, self._context.make_room_for_frames(now=stamps[0]))
-
-    def _look_ahead(self, quiet: bool) -> None:
-        """Read about as many frames ahead as lay between the last two replies; more once it is quiet for longer."""
-        self._silent_run += 1
-        if not quiet:
-            self._read_ahead, self._silent_run = self._silent_run, 0
-        elif self._silent_run >= self._read_ahead:
-            self._read_ahead *= 2
-        self._read_ahead = min(max(self._read_ahead, _FEWEST_FRAMES_PER_PASS), MAX_FRAMES_PER_PASS)
+    def _check_embeds(self, embeds: Tensor, stamps: Sequence[float], frames: Sequence[Any] | None) -> None:
+        num_tokens, width = self.model.config.frame_num_tokens, self.model.llm.get_input_embeddings().embedding_dim
+        if embeds.ndim != 3 or list(embeds.shape[1:]) != [num_tokens, width]:
+            raise ValueError(f"expected embeddings [T, {num_tokens}, {width}], got {list(embeds.shape)}")
+        if frames is not None and len(frames) != len(embeds):
+            raise ValueError(f"{len(embeds)} embeddings but {len(frames)} frames")
+        self._check_stamps(stamps, len(embeds))
 
     def _check_stamps(self, stamps: Sequence[float], num_frames: int) -> None:
         if len(stamps) != num_frames:
             raise ValueError(f"{num_frames} frames but {len(stamps)} stamps")
-        last = -math.inf if self._stamp is None else self._stamp
+        last = -math.inf if self._reader.stamp is None else self._reader.stamp
         for stamp in stamps:
             if _finite(stamp) < last:
                 raise ValueError(f"the stamp {stamp} s lies before {last} s, which was read already; reset the stream")

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,50 +13,20 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import ReliabilityPolicy
 from rclpy.time import Time
 
-from videollm_ros.assistant.queries import QueryDesk
-from videollm_ros.assistant.scheduler import Inbox
-from videollm_ros.assistant.speech_policy import Manners
-from videollm_ros.assistant.worker import Inference
+from videollm_ros.assistant.snapshot import StreamSnapshot
+from videollm_ros.node.error_log import LastError
 from videollm_ros.node.image_subscriber import ImageSubscriber
-
-ERROR_SECONDS = 10.0  # an error colours the diagnostics for so long
-LOG_PERIOD = 1.0  # seconds between two lines in the log of the same error
-
-
-@dataclass
-class LastError:
-    """The newest error of one part of the node, kept for the diagnostics. Times are seconds, monotonic."""
-
-    sentence: str = ""
-    lasting: bool = False  # until `clear`
-    _at: float = -math.inf
-    _logged: float = -math.inf
-
-    def note(self, sentence: str, *, lasting: bool = False) -> bool:
-        """Keep it. Returns whether it is worth a line in the log: another one, or the same after a while."""
-        now = time.monotonic()
-        is_news = sentence != self.sentence or now - self._logged >= LOG_PERIOD
-        if is_news:
-            self._logged = now
-        self.sentence, self.lasting, self._at = sentence, lasting, now
-        return is_news
-
-    def clear(self) -> None:
-        """What was wrong has been put right; the sentence is kept."""
-        self.lasting, self._at = False, -math.inf
-
-    @property
-    def is_current(self) -> bool:
-        return self.lasting or time.monotonic() - self._at < ERROR_SECONDS
 
 
 class Rate:
     """Turns a counter into its rate in Hz between two readings."""
 
     def __init__(self) -> None:
+        """Begin at zero."""
         self._count, self._at = 0, time.monotonic()
 
     def __call__(self, count: int) -> float:
+        """Return the rate since the last call."""
         now = time.monotonic()
         rate = max(0, count - self._count) / max(now - self._at, 1e-6)
         self._count, self._at = count, now
@@ -69,91 +37,108 @@ class CameraDiagnostics:
     """Images in, frames used, frames dropped."""
 
     def __init__(self) -> None:
+        """Begin without images."""
         self._in, self._used, self._dropped = Rate(), Rate(), Rate()
 
-    def status(self, camera: ImageSubscriber, inbox: Inbox, inference: Inference, error: LastError) -> DiagnosticStatus:
-        incoming, used = self._in(camera.received), self._used(inference.frames_used)
-        dropping = self._dropped(inbox.dropped)
+    def status(self, camera: ImageSubscriber, stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
+        """Return the status of the camera. Rates are since the last call."""
+        incoming, used = self._in(camera.received), self._used(stream.frames_used)
+        dropping = self._dropped(stream.frames_dropped)
         level, message = DiagnosticStatus.OK, f"{incoming:.1f} Hz in, {used:.1f} Hz used"
         if trouble := camera.diagnose():
             level, message = DiagnosticStatus.WARN, trouble
+        elif stream.is_stalled:
+            level, message = DiagnosticStatus.WARN, "The stamps of the images stand still: no frame is read."
         elif error.is_current:
             level, message = DiagnosticStatus.WARN, error.sentence
         elif dropping > 0:
             level, message = DiagnosticStatus.WARN, f"The model falls behind: {dropping:.1f} frames dropped per second."
         reliability = camera.reliability or ReliabilityPolicy.UNKNOWN
-        return _status(
-            "camera",
-            level,
-            message,
-            {
-                "topic": camera.topic,
-                "publisher": camera.publisher,
-                "reliability": reliability.name.lower(),
-                "images in (Hz)": f"{incoming:.2f}",
-                "frames used (Hz)": f"{used:.2f}",
-                "frames dropped (Hz)": f"{dropping:.2f}",
-                "frames due": inbox.due,
-                "frames used": inference.frames_used,
-                "frames dropped": inbox.dropped,
-                "frames skipped as unchanged": inference.state.frames_skipped,
-                "frames waiting": inbox.waiting,
-                "lag behind the newest image (s)": f"{max(0.0, inbox.newest - inference.newest):.2f}",
-                "images refused": inference.image_errors,
-                "images of other publishers": camera.ignored,
-                "last error": error.sentence,
-            },
-        )
+        values = {
+            "topic": camera.topic,
+            "publisher": camera.publisher,
+            "reliability": reliability.name.lower(),
+            "images in (Hz)": f"{incoming:.2f}",
+            "frames used (Hz)": f"{used:.2f}",
+            "frames dropped (Hz)": f"{dropping:.2f}",
+            "frames due": stream.frames_due,
+            "frames used": stream.frames_used,
+            "frames dropped": stream.frames_dropped,
+            "frames skipped as unchanged": stream.context.frames_skipped,
+            "frames waiting": stream.frames_waiting,
+            "lag behind the newest image (s)": f"{stream.lag:.2f}",
+            "images refused": stream.images_refused,
+            "images of other publishers": camera.ignored,
+            "last error": error.sentence,
+        }
+        return _status("camera", level, message, values)
 
 
-def model_status(state: str, checkpoint: str, error: LastError, inference: Inference | None) -> DiagnosticStatus:
-    """State, context, latency and memory. Latencies are since the last call; `state` is the lifecycle's."""
-    level, message = DiagnosticStatus.OK, state
+def model_status(state: str, checkpoint: str, error: LastError, stream: StreamSnapshot | None) -> DiagnosticStatus:
+    """Return the status of the model: state, context, latency, memory and health. `state` is the lifecycle's."""
+    level, message = DiagnosticStatus.OK, "loading the model" if state == "configuring" else state
     if error.is_current:
         level, message = DiagnosticStatus.ERROR, error.sentence
-    values = {"state": state, "checkpoint": checkpoint, "last error": error.sentence}
-    if inference is not None:
-        context = inference.state
-        values |= {
-            "context (tokens)": f"{context.tokens} of {context.max_tokens}",
-            "context (%)": f"{100 * context.tokens / context.max_tokens:.1f}",
-            "context: frames (tokens)": context.frame_tokens,
-            "context: text (tokens)": context.text_tokens,
-            "context: evictions": context.evictions,
-            "context: oldest frame (stamp)": context.oldest_frame_stamp,
-        }
-        for stage, (mean, worst) in sorted(inference.latency.take().items()):
+    values: dict[str, object] = {"state": state, "checkpoint": checkpoint, "last error": error.sentence}
+    if stream is not None:
+        if stream.fatal:
+            level, message = DiagnosticStatus.ERROR, stream.fatal
+        values |= _context(stream) | _health(stream)
+        for stage, (mean, worst) in sorted(stream.latency.items()):
             values[f"latency: {stage}, mean (ms)"] = f"{1e3 * mean:.1f}"
             values[f"latency: {stage}, max (ms)"] = f"{1e3 * worst:.1f}"
     values["memory: process (MiB)"] = _resident_bytes() >> 20
     if torch.cuda.is_available():
-        device = inference.device if inference is not None and inference.device.type == "cuda" else None
+        device = stream.device if stream is not None and stream.device.type == "cuda" else None
         values["memory: GPU (MiB)"] = torch.cuda.memory_allocated(device) >> 20
     return _status("model", level, message, values)
 
 
-def speech_status(manners: Manners, desk: QueryDesk, inference: Inference, error: LastError) -> DiagnosticStatus:
-    """What is said and asked, and what was held back; `error` is the newest of queries."""
-    muted = manners.rules.muted
-    level, message = DiagnosticStatus.OK, "muted" if muted else "speaking"
+def _context(stream: StreamSnapshot) -> dict[str, object]:
+    context = stream.context
+    return {
+        "context (tokens)": f"{context.tokens} of {context.max_tokens}",
+        "context (%)": f"{100 * context.tokens / context.max_tokens:.1f}",
+        "context: frames (tokens)": context.frame_tokens,
+        "context: text (tokens)": context.text_tokens,
+        "context: evictions": context.evictions,
+        "context: oldest frame (stamp)": context.oldest_frame_stamp,
+        "context: video held (s)": f"{stream.video_held:.1f}",
+    }
+
+
+def _health(stream: StreamSnapshot) -> dict[str, object]:
+    threads = {f"thread: {name}": "alive" if alive else "dead" for name, alive in stream.threads.items()}
+    return {
+        "failures": stream.faults,
+        "recoveries": stream.recoveries,
+        "listener failures": stream.listener_failures,
+        "last listener failure": stream.last_listener_failure,
+        **threads,
+    }
+
+
+def speech_status(stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
+    """Return the status of what is said and asked, and what was held back."""
+    level, message = DiagnosticStatus.OK, "muted" if stream.muted else "speaking"
     if error.is_current:
         level, message = DiagnosticStatus.WARN, error.sentence
-    return _status(
-        "speech",
-        level,
-        message,
-        {
-            "muted": str(muted).lower(),
-            "unasked utterances held back": inference.held_back,
-            "queries waiting": desk.outstanding,
-            "queries refused": desk.refused,
-            "last error": error.sentence,
-        },
-    )
+    values = {
+        "muted": str(stream.muted).lower(),
+        "utterances": stream.utterances,
+        "unasked utterances held back": sum(stream.held_back.values()),
+        **{f"held back: {reason}": count for reason, count in stream.held_back.items()},
+        "queries waiting": stream.queries_waiting,
+        "queries answered": stream.queries_answered,
+        "queries failed": stream.queries_failed,
+        "queries refused": stream.queries_refused,
+        "last error": error.sentence,
+    }
+    return _status("speech", level, message, values)
 
 
 def diagnostic_array(node_name: str, now: Time, statuses: list[DiagnosticStatus]) -> DiagnosticArray:
-    """The statuses as one message, each under the node's name as the aggregator expects it."""
+    """Return the statuses as one message, each under the node's name as the aggregator expects it."""
     message = DiagnosticArray(status=statuses)
     message.header.stamp = now.to_msg()
     for status in statuses:

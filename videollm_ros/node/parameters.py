@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from videollm_ros.assistant.settings import ContextSettings, SpeechSettings, StreamSettings, setting
+from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings, setting
 
 ROS_TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
 
@@ -98,6 +98,11 @@ class Parameters:
     stream: StreamSettings = field(default_factory=StreamSettings)
     context: ContextSettings = field(default_factory=ContextSettings)
     speech: SpeechSettings = field(default_factory=SpeechSettings)
+
+    @property
+    def assistant(self) -> AssistantSettings:
+        """The settings of the stream."""
+        return AssistantSettings(self.stream, self.context, self.speech)
 
 
 @dataclass(frozen=True)

@@ -5,34 +5,75 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Protocol
 
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from videollm_ros.action import Converse
-from videollm_ros.assistant.queries import Query, QueryError
-from videollm_ros.assistant.speech import Speech
-from videollm_ros.node.messages import utterance_message
+from videollm_ros.assistant.queries import PendingQuery, QueryError
+from videollm_ros.assistant.updates import UtteranceUpdate
+from videollm_ros.msg import AssistantUtterance
 from videollm_ros.srv import Ask
+
+REQUESTS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""Requests that arrive at once. What does not fit is lost without a trace, and the default of 10 is soon full."""
+MAX_LOGGED = 200
+"""Characters of a query that are logged."""
+_CANCELLED = "The query was cancelled before its answer began."
+
+Partial = Callable[[UtteranceUpdate], None]
+
+
+class Respondent(Protocol):
+    """What answers the queries."""
+
+    def ask(self, text: str, query_id: str, on_partial: Partial | None = None) -> PendingQuery:
+        """Put a query into the queue. Raises QueryError if it is refused."""
+
+    def cancel(self, query: PendingQuery, reason: str) -> None:
+        """Take a query back or stop its answer."""
+
+    @property
+    def ask_timeout(self) -> float:
+        """Seconds after which ~/ask gives up."""
 
 
 class QueryInterfaces:
-    """Puts queries from all three into the node's one queue, and brings the answers back.
+    """Puts queries from all three into one queue, and brings the answers back.
 
-    The service and the action wait in a reentrant group, each on an executor thread of its own; the queue's bound
-    is what keeps them from taking all threads.
+    The service and the action wait in a reentrant group, each on an executor thread of its own. The admission of
+    queries keeps them from taking all threads.
     """
 
-    def __init__(self, node) -> None:
-        self._node = node
-        self._asked_by_goal: dict[bytes, Query] = {}
+    def __init__(
+        self,
+        node: Node,
+        respondent: Respondent,
+        make_message: Callable[[UtteranceUpdate], AssistantUtterance],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        """Make subscription, service and action server on `node`.
+
+        Args:
+            node: Where they live.
+            respondent: Answers the queries.
+            make_message: Returns the one message of an update.
+            on_refused: Takes the sentence for a query whose asker gets no response: one on the topic.
+        """
+        self._respondent, self._logger = respondent, node.get_logger()
+        self._make_message, self._on_refused = make_message, on_refused
+        self._asked_by_goal: dict[bytes, PendingQuery] = {}
         waiting = ReentrantCallbackGroup()
-        node.create_subscription(String, "~/query", self._heard, 10)
-        node.create_service(Ask, "~/ask", self._ask, callback_group=waiting)
+        node.create_subscription(String, "~/query", self._heard, REQUESTS)
+        node.create_service(Ask, "~/ask", self._ask, qos_profile=REQUESTS, callback_group=waiting)
         self._action = ActionServer(
             node,
             Converse,
@@ -40,44 +81,51 @@ class QueryInterfaces:
             self._converse,
             cancel_callback=self._cancel_requested,
             callback_group=waiting,
+            goal_service_qos_profile=REQUESTS,
+            result_service_qos_profile=REQUESTS,
+            cancel_service_qos_profile=REQUESTS,
         )
 
     def _heard(self, message: String) -> None:
         try:
-            self._node.ask(message.data, "").answer.add_done_callback(self._answered)
+            self._admit("~/query", message.data, "").answer.add_done_callback(self._answered)
         except QueryError as error:
-            self._node.query_refused(f"A query on ~/query was refused. {error}")
+            self._on_refused(f"A query on ~/query was refused. {error}")
 
-    def _answered(self, answer: Future[Speech]) -> None:
-        """Nobody waits for the answer to a query on the topic: what became of it is said in the log."""
+    def _answered(self, answer: Future[UtteranceUpdate]) -> None:
+        """Say what became of a query on the topic, since nobody waits for a response."""
         if error := answer.exception():
-            self._node.query_refused(f"A query on ~/query was not answered. {error}")
+            self._on_refused(f"A query on ~/query was not answered. {error}")
 
     def _ask(self, request: Ask.Request, response: Ask.Response) -> Ask.Response:
-        timeout = self._node.parameters.speech.ask_timeout
         try:
-            query = self._node.ask(request.query, request.query_id)
-            try:
-                speech = query.answer.result(timeout)
-            except FutureTimeoutError:
-                reason = f"There was no answer within {timeout:g} s (speech.ask_timeout)."
-                self._node.cancel(query, reason)
-                raise QueryError(reason) from None
+            query = self._admit("~/ask", request.query, request.query_id)
+            update = self._wait_for_answer(query)
         except QueryError as error:
             response.message = str(error)
             return response
-        response.success, response.truncated = True, speech.truncated
-        response.utterance = self._message(speech)
+        response.success, response.message = not query.interrupted, query.interrupted
+        response.truncated = update.truncated
+        response.utterance = self._make_message(update)
         return response
+
+    def _wait_for_answer(self, query: PendingQuery) -> UtteranceUpdate:
+        timeout = self._respondent.ask_timeout
+        try:
+            return query.answer.result(timeout)
+        except FutureTimeoutError:
+            reason = f"There was no answer within {timeout:g} s (speech.ask_timeout)."
+            self._respondent.cancel(query, reason)
+            raise QueryError(reason) from None
 
     def _converse(self, goal: ServerGoalHandle) -> Converse.Result:
         result = Converse.Result()
 
-        def follow(speech: Speech) -> None:
-            goal.publish_feedback(Converse.Feedback(utterance=self._message(speech)))
+        def follow(update: UtteranceUpdate) -> None:
+            goal.publish_feedback(Converse.Feedback(utterance=self._make_message(update)))
 
         try:
-            query = self._node.ask(goal.request.query, goal.request.query_id, follow)
+            query = self._admit("~/converse", goal.request.query, goal.request.query_id, follow)
         except QueryError as error:
             result.message = str(error)
             goal.abort()
@@ -85,34 +133,36 @@ class QueryInterfaces:
         key = bytes(goal.goal_id.uuid)
         self._asked_by_goal[key] = query
         if goal.is_cancel_requested:  # before the query was known
-            self._stop(query)
+            self._respondent.cancel(query, _CANCELLED)
         try:
-            speech = query.answer.result()
-            result.success, result.truncated = not query.stopped, speech.truncated
-            result.message = "The answer was stopped." if query.stopped else ""
-            result.utterance = self._message(speech)
+            update = query.answer.result()
+            result.success, result.truncated = not query.interrupted, update.truncated
+            result.message = "The answer was stopped." if query.interrupted == _CANCELLED else query.interrupted
+            result.utterance = self._make_message(update)
         except QueryError as error:
             result.message = str(error)
         del self._asked_by_goal[key]
-        self._conclude(goal, result.success, query.stopped)
+        self._conclude(goal, result.success, cancelled=query.interrupted == _CANCELLED)
         return result
+
+    def _admit(self, way: str, text: str, query_id: str, on_partial: Partial | None = None) -> PendingQuery:
+        query = self._respondent.ask(text, query_id, on_partial)
+        shown = text if len(text) <= MAX_LOGGED else text[:MAX_LOGGED] + " ..."
+        self._logger.info(f"Asked on {way} at {query.stamp:.3f} s: {shown!r}")
+        return query
 
     def _cancel_requested(self, goal: ServerGoalHandle) -> CancelResponse:
         query = self._asked_by_goal.get(bytes(goal.goal_id.uuid))
         if query is not None:
-            self._stop(query)
+            self._respondent.cancel(query, _CANCELLED)
         return CancelResponse.ACCEPT
 
-    def _stop(self, query: Query) -> None:
-        query.stopped = True
-        self._node.cancel(query, "The query was cancelled before its answer began.")
-
     @staticmethod
-    def _conclude(goal: ServerGoalHandle, success: bool, stopped: bool) -> None:
+    def _conclude(goal: ServerGoalHandle, success: bool, *, cancelled: bool) -> None:
         """Bring the goal to its terminal state."""
         # rclpy marks the goal as cancelling only after the cancel callback has returned; the model may be faster.
         deadline = time.monotonic() + 1.0
-        while stopped and not goal.is_cancel_requested and time.monotonic() < deadline:
+        while cancelled and not goal.is_cancel_requested and time.monotonic() < deadline:
             time.sleep(0.001)
         if goal.is_cancel_requested:
             goal.canceled()
@@ -120,6 +170,3 @@ class QueryInterfaces:
             goal.succeed()
         else:
             goal.abort()
-
-    def _message(self, speech: Speech):
-        return utterance_message(speech, self._node.get_clock().now())

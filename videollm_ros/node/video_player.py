@@ -23,7 +23,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Empty
 
-from videollm_ros.media.footage import FootageError, MediaFrame, open_footage
+from videollm_ros.media.video import VideoError, VideoFrame, open_video
 from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.parameters import parameter
 from videollm_ros.node.run_node import run_node
@@ -53,14 +53,14 @@ class VideoPlayer(Node):
     """The node `video_player`. Publishes `image` and, once, `~/ended` after the last one (transient local).
 
     Raises:
-        FootageError: the source cannot be played.
+        VideoError: the source cannot be played.
     """
 
     def __init__(self) -> None:
         super().__init__("video_player")
         self._settings = NodeParameters(self, PlayerParameters).current
         parameters = self._settings
-        self._footage = open_footage(parameters.source, parameters.rate)
+        self._footage = open_video(parameters.source, parameters.rate)
         reliability = ReliabilityPolicy[parameters.reliability.upper()]
         message_type = Image if parameters.image_transport == "raw" else CompressedImage
         self._images = self.create_publisher(message_type, "image", QoSProfile(depth=10, reliability=reliability))
@@ -84,7 +84,7 @@ class VideoPlayer(Node):
                     return
                 listened = listened + 0.05 if self._images.get_subscription_count() else 0.0
             self._publish_all()
-        except FootageError as error:
+        except VideoError as error:
             self.get_logger().error(str(error))
         if self._stop.is_set():
             return
@@ -102,11 +102,11 @@ class VideoPlayer(Node):
                 return
             self._images.publish(self._message(frame.rgb, start + Duration(seconds=media_time)))
 
-    def _once(self) -> Iterator[tuple[MediaFrame, float]]:
+    def _once(self) -> Iterator[tuple[VideoFrame, float]]:
         for frame in self._footage:
             yield frame, frame.time
 
-    def _endlessly(self) -> Iterator[tuple[MediaFrame, float]]:
+    def _endlessly(self) -> Iterator[tuple[VideoFrame, float]]:
         """Each pass begins one frame's duration after the last image of the pass before it."""
         offset = media_time = duration = 0.0
         while True:
@@ -115,7 +115,7 @@ class VideoPlayer(Node):
                 media_time = offset + frame.time
                 yield frame, media_time
             offset = media_time + (duration or 1.0)
-            self._footage = open_footage(self._settings.source, self._settings.rate)
+            self._footage = open_video(self._settings.source, self._settings.rate)
 
     def _message(self, rgb: np.ndarray, stamp: Time) -> Image | CompressedImage:
         if self._settings.image_transport == "raw":

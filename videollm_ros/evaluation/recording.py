@@ -1,0 +1,182 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Open a recording: a rosbag2 recording, a video file or a folder of images, as frames with stamps.
+
+Whatever it is, its frames are sampled by their stamps exactly as the node samples a camera's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.media.bags import Bag, BagImage, to_seconds
+from videollm_ros.media.images import to_rgb
+from videollm_ros.media.sampling import StampSampler
+from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video
+
+
+@dataclass(frozen=True)
+class RecordedImage:
+    """Hold one image of a recording. It becomes pixels only when it is decoded."""
+
+    stamp: int
+    """Nanoseconds on the recording's own clock."""
+    frame_id: str
+    decode: Callable[[], np.ndarray]
+    """Return uint8 RGB [H, W, 3]. Raises `media.images.ImageError` when it cannot be decoded."""
+
+
+@dataclass(frozen=True)
+class SampledImage:
+    """Hold an image that becomes a frame of the stream."""
+
+    image: RecordedImage
+    new_stream: bool
+    """Whether a stream begins with it: the first image, one after a jump back, or one after a long gap."""
+
+
+class Recording(Protocol):
+    """Give the images of one recording in order, and the queries that were recorded with them."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in reports, and its folder where several recordings are evaluated."""
+
+    def images(self) -> Iterator[RecordedImage]:
+        """Yield every image in the order in which it was recorded."""
+
+    def queries(self) -> list[AnnotatedQuery]:
+        """Return the queries that were recorded with the images."""
+
+
+def sample(images: Iterable[RecordedImage], fps: float, max_gap: float) -> Iterator[SampledImage | None]:
+    """Choose the images that become frames, by their stamps alone.
+
+    Args:
+        images: all images in order.
+        fps: frames per second of the recording's time.
+        max_gap: seconds between two images above which a new stream begins.
+
+    Yields:
+        each image that is taken, and None for an image that is not. One after a jump of the stamps comes with the next.
+    """
+    sampler = StampSampler(fps, max_gap)
+    for image in images:
+        taken = sampler.take(to_seconds(image.stamp), image)
+        yield from (SampledImage(each.image, each.begins_stream) for each in taken)
+        if not taken:
+            yield None
+    yield from (SampledImage(each.image, each.begins_stream) for each in sampler.confirm())
+
+
+class BagRecording:
+    """Read the images of one topic of a rosbag2 recording.
+
+    Args:
+        path: folder or file of the recording.
+        topic: the image topic. Empty takes the only one there is.
+        query_topic: a std_msgs/String topic with queries. None reads none, empty takes the only one there is.
+        stamps: "header" takes the time of the header's stamps, "recorded" the time of the recording.
+
+    Raises:
+        BagError: the bag or the topic cannot be read.
+    """
+
+    def __init__(
+        self, path: str | Path, topic: str = "", query_topic: str | None = None, stamps: str = "header"
+    ) -> None:
+        self.path = Path(path)
+        self._stamps = stamps
+        with Bag(path) as bag:
+            self.topic = bag.image_topic(topic)
+            self._query_topic = None if query_topic is None else bag.text_topic(query_topic)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the recording's folder or file."""
+        return self.path.resolve().stem
+
+    def images(self) -> Iterator[RecordedImage]:
+        """Yield every image of the topic.
+
+        Raises:
+            BagError: the recording breaks off or holds a message that cannot be read.
+        """
+        with Bag(self.path) as bag:
+            for image in bag.images(self.topic):
+                yield RecordedImage(self._stamp(image), image.message.header.frame_id, _decoder(image))
+
+    def queries(self) -> list[AnnotatedQuery]:
+        """Return the texts of the query topic, each at the stamp of the newest image recorded before it.
+
+        Raises:
+            BagError: the recording breaks off or holds a message that cannot be read.
+        """
+        if self._query_topic is None:
+            return []
+        with Bag(self.path) as bag:
+            first = next(bag.images(self.topic)).stamp
+            texts = list(bag.texts(self._query_topic, self.topic))
+        return [AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text) for text in texts]
+
+    def _stamp(self, image: BagImage) -> int:
+        return image.stamp if self._stamps == "header" else image.recorded
+
+
+class VideoRecording:
+    """Read a video file or a folder of images. Its clock begins at 0."""
+
+    def __init__(self, path: str | Path, rate: float = 0.0) -> None:
+        """Open it.
+
+        Args:
+            path: the video file or the folder of images.
+            rate: Hz at which the pictures were taken. 0 takes the media's own rate, of a folder 30 Hz.
+        """
+        self.path = Path(path)
+        self._rate = rate
+
+    @property
+    def name(self) -> str:
+        """Return the name of the file or the folder."""
+        return self.path.resolve().stem
+
+    def images(self) -> Iterator[RecordedImage]:
+        """Yield every picture.
+
+        Raises:
+            VideoError: it cannot be read, or not any further.
+        """
+        for frame in open_video(self.path, self._rate):
+            yield RecordedImage(round(frame.time * 1e9), "video", lambda frame=frame: frame.rgb)  # type: ignore[misc]
+
+    def queries(self) -> list[AnnotatedQuery]:
+        """Return nothing: a video has no queries."""
+        return []
+
+
+def find_videos(path: str | Path) -> list[Path]:
+    """Return the recordings that a path stands for: itself, or the video files of a folder that has any.
+
+    Raises:
+        VideoError: nothing is there, or the folder holds neither videos nor images.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise VideoError(f"There is no {path}: a video file, a folder of videos or a folder of images is expected.")
+    if path.is_file():
+        return [path]
+    videos = sorted(each for each in path.iterdir() if each.suffix.lower() in VIDEO_SUFFIXES)
+    if not videos and not any(each.suffix.lower() in IMAGE_SUFFIXES for each in path.iterdir()):
+        raise VideoError(f"{path} holds neither videos nor images.")
+    return videos or [path]
+
+
+def _decoder(image: BagImage) -> Callable[[], np.ndarray]:
+    return lambda: to_rgb(image.message)

@@ -1,0 +1,230 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Draw the report of one recording, and the summary of several."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
+from videollm_ros.evaluation.results import Result
+from videollm_ros.evaluation.scores.judged import EARLY, LATE, MATCHED, MISSED
+
+LABELS = {
+    "event_f1": "event F1",
+    "event_precision": "event precision",
+    "event_recall": "event recall",
+    "mean_time_difference": "mean difference (s)",
+    "median_time_difference": "median difference (s)",
+    "false_per_quiet_minute": "false per quiet minute",
+    "repeat_rate": "share of repeats",
+    "pauc": "PAUC",
+    "alerting_accuracy": "alerting: first alert inside",
+    "alerting_share_inside": "alerting: share inside",
+    "alerting_iou": "alerting: IoU",
+    "calibration_brier": "calibration: Brier score",
+    "calibration_error": "calibration: expected error",
+    "answered": "queries answered",
+    "answer_accuracy": "answers right",
+}
+_TILES = ("event_f1", "event_precision", "event_recall", "mean_time_difference", "false_per_quiet_minute", "pauc")
+_PICTURE_BYTES = 3 * 2**20  # of JPEGs in a page
+_FIELDS = ("settings", "checkpoint", "versions")
+
+
+def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
+    """Write report.html of one recording."""
+    transcript = result.transcript
+    text = (
+        f"{transcript.seconds:.1f} s, {len(transcript.decisions)} frames, {len(transcript.utterances)} utterances. "
+        f"{metrics['checkpoint']['name']}, theta {metrics['settings']['threshold']:g}."
+    )
+    sections: list[Section] = [
+        {"type": "heading", "title": transcript.name, "text": text, "notes": transcript.notes},
+        *_tiles(metrics),
+        _timeline(result),
+        *_plots([result], metrics),
+        *figure_table(metrics),
+        *_timings([result]),
+        facts(metrics),
+    ]
+    write_page(f"{transcript.name}: when it spoke", sections, path)
+
+
+def write_summary(results: Sequence[Result], metrics: dict[str, Any], path: Path) -> None:
+    """Write report.html of several recordings, with a link to the report of each."""
+    text = f"{len(results)} recordings, {metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
+    names = [name for name in _TILES if name in metrics]
+    rows = []
+    for result, described in zip(results, metrics["recordings"], strict=True):
+        link = {"href": f"{result.transcript.name}/report.html", "text": result.transcript.name}
+        values = described.get("figures", {})
+        rows.append([link, f"{described['seconds']:.1f}", *(number(values.get(name)) for name in names)])
+    columns = [column("recording"), column("seconds", number=True)]
+    columns += [column(LABELS[name], number=True) for name in names]
+    sections: list[Section] = [
+        {"type": "heading", "title": "All recordings", "text": text},
+        *_tiles(metrics),
+        {"type": "table", "title": "Recordings", "columns": columns, "rows": rows},
+        *_plots(results, metrics),
+        *figure_table(metrics),
+        *_timings(results),
+        facts(metrics),
+    ]
+    write_page("When it spoke", sections, path)
+
+
+def figure_table(metrics: dict[str, Any]) -> list[Section]:
+    """Show all figures beside those of the trivial baselines."""
+    names = [name for name in LABELS if name in metrics]
+    baselines = metrics.get("baselines", {})
+    if not names:
+        return []
+    columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
+    rows = [[LABELS[n], number(metrics[n]), *(number(b.get(n)) for b in baselines.values())] for n in names]
+    hint = "Square brackets: 95 % interval by bootstrap over recordings. PAUC does not punish talking all the time."
+    return [{"type": "table", "title": "Figures", "hint": hint, "columns": columns, "rows": rows}]
+
+
+def facts(metrics: dict[str, Any]) -> Section:
+    """Show settings, checkpoint and versions."""
+    listed = flat({name: metrics[name] for name in _FIELDS if name in metrics})
+    return {"type": "facts", "title": "Settings, checkpoint and versions", "facts": listed}
+
+
+def _tiles(metrics: dict[str, Any]) -> list[Section]:
+    tiles = []
+    for name in _TILES:
+        if name not in metrics:
+            continue
+        value = metrics[name]
+        small = ""
+        if isinstance(value, dict):
+            small = "95 %: {:.3f} to {:.3f}".format(*value["interval"])
+            value = value["value"]
+        tiles.append({"label": LABELS[name], "value": number(value), "small": small})
+    return [{"type": "tiles", "tiles": tiles}] if tiles else []
+
+
+def _timeline(result: Result) -> Section:
+    transcript = result.transcript
+    # The rule speaks when silence is below theta, which is a speak probability above 1 - theta.
+    lines = sorted({round(1 - each.threshold, 6) for each in transcript.decisions})
+    return {
+        "type": "timeline",
+        "title": "Speak probability, what was said, and what happened",
+        "hint": "Drag to move, scroll to zoom, point at anything to see the frame, click to hold it. "
+        "The dotted line is 1 - theta: above it silence loses.",
+        "seconds": max(transcript.seconds, 1e-3),
+        "times": [round(each.time, 4) for each in transcript.decisions],
+        "probabilities": [round(each.speak_probability, 4) for each in transcript.decisions],
+        "lines": lines,
+        "marks": _marks(result),
+        "pictures": _pictures(result),
+    }
+
+
+def _marks(result: Result) -> list[dict[str, Any]]:
+    """List utterances, events and queries as marks of their lanes."""
+    judged, transcript = result.judged, result.transcript
+    marks: list[dict[str, Any]] = []
+    fates: dict[int, tuple[str, int]] = {}  # event -> outcome and the mark that tells it
+    for u, said in enumerate(judged.said if judged else transcript.proactive):
+        mark = {"lane": "said", "time": said.time, "text": said.text or "(nothing)", "outcome": "said"}
+        if judged is not None:
+            judgment = judged.judgments[u]
+            mark["outcome"] = judgment.outcome
+            if judgment.event is not None:
+                late = float(judged.lateness[u, judgment.event])
+                mark["facts"] = f"{abs(late):.2f} s {'after' if late >= 0 else 'before'} its event"
+                fates[judgment.event] = (judgment.outcome, len(marks))
+        marks.append(mark)
+    for e, event in enumerate(result.events or []):
+        outcome, partner = fates.get(e, (MISSED, None))
+        told = outcome in (MATCHED, LATE, EARLY)
+        mark = {"lane": "happened", "time": event.time, "text": event.text, "outcome": outcome if told else MISSED}
+        marks.append(mark | {"partner": partner if told else None} | ({"end": event.end} if event.end else {}))
+    for said in transcript.utterances:
+        if said.query is not None:
+            facts = f"asked: {said.query}"
+            marks.append({"lane": "answers", "time": said.time, "text": said.text, "outcome": "answer", "facts": facts})
+    return marks
+
+
+def _pictures(result: Result) -> dict[str, list[Any]]:
+    """Choose frames to show: those that made it speak, those that show an event, then evenly others."""
+    transcript = result.transcript
+    times = sorted(transcript.thumbnails)
+    if not times:
+        return {"times": [], "jpegs": []}
+    needed = [said.time for said in transcript.utterances] + [event.time for event in result.events or []]
+    order = [min(int(np.searchsorted(times, time - 1e-6)), len(times) - 1) for time in needed]
+    step = 1 << max(0, len(times).bit_length() - 1)
+    while step:  # every 4096th, every 2048th, ...: even at whatever number the room ends
+        order += range(0, len(times), step)
+        step //= 2
+    room, chosen = _PICTURE_BYTES, set()
+    for index in dict.fromkeys(order):
+        room -= len(transcript.thumbnails[times[index]])
+        if room < 0:
+            break
+        chosen.add(index)
+    shown = [times[index] for index in sorted(chosen)]
+    return {"times": shown, "jpegs": [base64.b64encode(transcript.thumbnails[time]).decode() for time in shown]}
+
+
+def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:
+    """Show the histogram of time differences, and the calibration."""
+    counted = [result.counts for result in results if result.counts is not None]
+    differences = [round(difference, 3) for each in counted for difference in each.time_differences]
+    shown: list[Section] = []
+    if differences:
+        tolerance = metrics["settings"]["tolerance"]
+        bins = {"start": -tolerance - 0.05, "end": tolerance + 0.05, "size": tolerance / 10}
+        bars = {"type": "histogram", "x": differences, "xbins": bins, "marker": {"role": "matched"}}
+        shown.append(
+            _plot(
+                "Time differences of matched utterances", "seconds after the event", "utterances", [bars], bargap=0.06
+            )
+        )
+    table = metrics.get("calibration")
+    if table:
+        diagonal = {
+            "x": [0, 1],
+            "y": [0, 1],
+            "mode": "lines",
+            "hoverinfo": "skip",
+            "line": {"role": "soft", "dash": "dot"},
+        }
+        points = {
+            "x": [each["probability"] for each in table],
+            "y": [each["share"] for each in table],
+            "text": [f"{each['frames']} frames" for each in table],
+            "mode": "lines+markers",
+            "marker": {"role": "accent", "size": 9},
+            "line": {"role": "accent"},
+        }
+        title = "Calibration: how often a frame with this speak probability shows an event"
+        shown.append(_plot(title, "mean speak probability", "share of frames with an event", [diagonal, points]))
+    return [{"type": "pair", "sections": shown}] if shown else []
+
+
+def _plot(title: str, x: str, y: str, traces: list[dict[str, Any]], **layout: Any) -> Section:
+    return {"type": "plot", "title": title, "x": x, "y": y, "traces": traces, "layout": layout}
+
+
+def _timings(results: Sequence[Result]) -> list[Section]:
+    """Show how long each stage took. Encoder and decoder work at the same time."""
+    stages = list(dict.fromkeys(stage for result in results for stage in result.transcript.timings))
+    if not stages:
+        return []
+    spent = {stage: sum(result.transcript.timings.get(stage, 0.0) for result in results) for stage in stages}
+    total = sum(spent.values()) or 1.0
+    rows = [[stage, f"{value:.2f}", f"{100 * value / total:.0f} %"] for stage, value in spent.items()]
+    columns = [column("stage"), column("seconds", number=True), column("share", number=True)]
+    return [{"type": "table", "title": "Where the time went", "columns": columns, "rows": rows}]

@@ -1,0 +1,56 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure whether the speak probability says how likely it is that there is something to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NUM_BINS = 10
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Hold how well probabilities fit what happened."""
+
+    brier: float
+    """Mean squared difference between the probability and what happened, 0 to 1. 0 is best."""
+    expected_error: float
+    """Mean difference between the mean probability and the share of events, over bins weighted by their frames."""
+    bins: list[dict[str, float]]
+    """Mean probability, share of frames with an event, and number of frames, for each bin that has frames."""
+
+
+def calibration(probabilities: Sequence[float], happened: Sequence[bool]) -> Calibration | None:
+    """Compare speak probabilities with whether something was to be said. None when there is no frame."""
+    if len(probabilities) == 0:
+        return None
+    p, y = np.asarray(probabilities, float), np.asarray(happened, float)
+    which = np.minimum((p * NUM_BINS).astype(int), NUM_BINS - 1)
+    bins = [
+        {
+            "probability": float(p[which == b].mean()),
+            "share": float(y[which == b].mean()),
+            "frames": int((which == b).sum()),
+        }
+        for b in np.unique(which)
+    ]
+    error = sum(each["frames"] * abs(each["probability"] - each["share"]) for each in bins) / len(p)
+    return Calibration(float(((p - y) ** 2).mean()), float(error), bins)
+
+
+def due_frames(times: Sequence[float], events: Sequence[float]) -> list[bool]:
+    """Say for each frame whether it is the first to show an event.
+
+    Args:
+        times: of the frames in seconds, ascending.
+        events: their times in seconds.
+    """
+    due = [False] * len(times)
+    for index in np.searchsorted(np.asarray(times, float) + 1e-6, np.asarray(events, float)):
+        if index < len(times):
+            due[index] = True
+    return due

@@ -1,0 +1,58 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Give figures over several recordings a 95 % interval, by bootstrap over the recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import bootstrap
+
+FEWEST_RECORDINGS = 5
+"""With fewer, an interval would only look like knowledge. The recordings are listed then."""
+
+_RESAMPLES = 2000
+
+Parts = tuple[float, float]
+"""Numerator and denominator of a figure on one recording. Over several recordings both are summed."""
+
+
+def ratio(parts: Sequence[Parts]) -> float | None:
+    """Return the figure over several recordings. None when its denominator is 0."""
+    numerator, denominator = (float(sum(column)) for column in zip(*parts, strict=True)) if parts else (0.0, 0.0)
+    return numerator / denominator if denominator else None
+
+
+def interval(parts: Sequence[Parts]) -> tuple[float, float] | None:
+    """Return the 95 % interval of a figure. None with too few recordings, or where a draw has nothing to count."""
+    return _bootstrap([parts])
+
+
+def difference_interval(parts: Sequence[Parts], other: Sequence[Parts]) -> tuple[float, float] | None:
+    """Return the 95 % interval of how much the figure of `other` lies above that of `parts`, paired by recording."""
+    return _bootstrap([parts, other])
+
+
+def _bootstrap(runs: Sequence[Sequence[Parts]]) -> tuple[float, float] | None:
+    count = len(runs[0])
+    if count < FEWEST_RECORDINGS:
+        return None
+    values = np.asarray(runs, float)  # [runs, recordings, 2]
+
+    def statistic(drawn: np.ndarray, axis: int) -> np.ndarray:
+        sums = values[:, drawn.astype(int)].sum(axis=-2)  # [runs, draws, 2]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            figures = sums[..., 0] / sums[..., 1]
+        return np.asarray(figures[-1] - (figures[0] if len(figures) > 1 else 0.0))
+
+    drawn = bootstrap(
+        (np.arange(count),),
+        statistic,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        axis=-1,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    low, high = float(drawn.low), float(drawn.high)
+    return (low, high) if np.isfinite([low, high]).all() else None

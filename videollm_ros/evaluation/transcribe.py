@@ -1,0 +1,171 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Let a model watch a recording: images in, a transcript with a decision per frame out.
+
+The result depends on the recording, the model and the settings alone. No frame is dropped.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.encoder import Batch, Encoder, WatchSettings
+from videollm_ros.evaluation.recording import Recording
+from videollm_ros.evaluation.transcript import ANSWERS, SILENT, SPEAKS, Decision, Said, Transcript
+from videollm_ros.live import FrameDecision, LiveModel, StreamSession, Utterance
+from videollm_ros.media.bags import NANOSECONDS, to_seconds
+
+
+class RecordingError(ValueError):
+    """Say as a sentence why a recording gives no transcript."""
+
+
+def transcribe(
+    model: LiveModel,
+    recording: Recording,
+    settings: WatchSettings | None = None,
+    queries: Sequence[AnnotatedQuery] = (),
+    on_batch: Callable[[Transcript], None] | None = None,
+) -> Transcript:
+    """Let the model watch a whole recording.
+
+    Args:
+        model: the model.
+        recording: what it watches.
+        settings: how it watches.
+        queries: what is asked when. A query is asked at its time, and before the first image at the first image.
+        on_batch: called after every batch of frames with the transcript so far.
+
+    Raises:
+        BagError, VideoError: the recording cannot be read to its end.
+        RecordingError: no image of it could be read.
+        ValueError: the settings do not fit the model, or a query cannot be asked.
+    """
+    settings = settings or WatchSettings()
+    transcript = Transcript(recording.name)
+    watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries])
+    for batch in Encoder(model, recording, settings, transcript):
+        watcher.watch(batch)
+        if on_batch is not None:
+            on_batch(transcript)
+    if not transcript.decisions:
+        reason = " ".join(transcript.notes) or "It holds no image."
+        raise RecordingError(f"{recording.name} gives no frame to watch. {reason}")
+    watcher.finish()
+    if transcript.counts["images"] > 1 and transcript.end == transcript.begin:
+        transcript.notes.append("All images have the same stamp, so only the first became a frame.")
+    return transcript
+
+
+class Watcher:
+    """Feed batches to a session and write down what happens.
+
+    Raises:
+        ValueError: the settings do not fit the model.
+    """
+
+    def __init__(
+        self, model: LiveModel, settings: WatchSettings, transcript: Transcript, queries: Sequence[AnnotatedQuery]
+    ) -> None:
+        self.session = make_session(model, settings)
+        self.transcript = transcript
+        self._queries = sorted(queries, key=lambda query: query.time)
+        self._stream = -1
+
+    def watch(self, batch: Batch) -> None:
+        """Let the session read a batch.
+
+        Raises:
+            ValueError: a query cannot be asked.
+        """
+        began = time.perf_counter()
+        transcript = self.transcript
+        if batch.new_stream:
+            self._stream += 1
+            self.session.reset()
+        self._ask(batch)
+        for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=True):
+            transcript.thumbnails[self._time(stamp)] = picture
+        stamps = [to_seconds(stamp) for stamp in batch.stamps]
+        for event in self.session.observe_embeds(batch.embeds, stamps, frames=batch.stamps):
+            if isinstance(event, FrameDecision):
+                decision = SPEAKS if event.speaks else SILENT
+                transcript.decisions.append(
+                    Decision(
+                        event.frame,
+                        self._time(event.frame),
+                        self._stream,
+                        event.speak_probability,
+                        event.threshold,
+                        decision,
+                    )
+                )
+            elif isinstance(event, Utterance):
+                self._note(event)
+        spent = time.perf_counter() - began
+        transcript.timings["decoder"] = transcript.timings.get("decoder", 0.0) + spent
+
+    def fork(self) -> Watcher:
+        """Return a copy that goes on from here by itself. Both share the model and what was seen so far."""
+        clone = copy.copy(self)
+        transcript = self.transcript
+        clone.transcript = dataclasses.replace(
+            transcript, decisions=list(transcript.decisions), utterances=list(transcript.utterances)
+        )
+        clone._queries = list(self._queries)
+        model = self.session.model
+        shared = [model, model.config, model.tokenizer, model.template, *model.modules(), *model.parameters()]
+        clone.session = copy.deepcopy(self.session, {id(each): each for each in [*shared, *model.buffers()]})
+        return clone
+
+    def finish(self) -> None:
+        """Note what was left over at the end of the recording."""
+        if self._queries:
+            late = f"{len(self._queries)} queries lie behind the last frame and were not asked."
+            self.transcript.notes.append(late)
+
+    def _ask(self, batch: Batch) -> None:
+        """Hand over the queries that are due within the batch. None comes before the first frame was read."""
+        begin = self.transcript.begin
+        first, last = to_seconds(batch.stamps[0]), to_seconds(batch.stamps[-1])
+        while self._queries and to_seconds(begin + round(self._queries[0].time * 1e9)) <= last:
+            query = self._queries.pop(0)
+            stamp = to_seconds(begin + round(query.time * 1e9))
+            if not self.session.state.frames_read:
+                stamp = max(stamp, first)
+            self.session.ask(query.text, stamp, request=stamp)
+
+    def _note(self, utterance: Utterance) -> None:
+        """Write an utterance down, at the frame that was read last."""
+        decisions = self.transcript.decisions
+        last = decisions[-1]
+        self.transcript.utterances.append(
+            Said(
+                last.stamp,
+                last.time,
+                utterance.text,
+                utterance.query,
+                utterance.speak_probability if utterance.query is None else last.speak_probability,
+                utterance.truncated,
+            )
+        )
+        # A query that comes later than the frame leaves the frame its own decision.
+        if utterance.query is not None and utterance.request <= to_seconds(last.stamp):
+            decisions[-1] = Decision(
+                last.stamp, last.time, last.stream, last.speak_probability, last.threshold, ANSWERS
+            )
+
+    def _time(self, stamp: int) -> float:
+        return (stamp - self.transcript.begin) / NANOSECONDS
+
+
+def make_session(model: LiveModel, settings: WatchSettings) -> StreamSession:
+    """Make the session that watches with these settings."""
+    session = StreamSession(model, max_new_tokens=settings.max_new_tokens, context=settings.context, rule=settings.rule)
+    if settings.instruction:
+        session.instruct(settings.instruction)
+    return session

@@ -1,0 +1,109 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hold what a model did on one recording: a decision per frame and every utterance; write both as files.
+
+The files hold no path, no storage and no wall-clock time, so the same recording gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from videollm_ros.media.bags import NANOSECONDS
+
+SILENT, SPEAKS, ANSWERS = "silent", "speaks", "answers"
+_COLUMNS = ("stamp", "time", "stream", "speak_probability", "threshold", "decision")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Say what the model made of one frame."""
+
+    stamp: int
+    """Of the image, in nanoseconds on the recording's clock."""
+    time: float
+    """Seconds since the first image of the recording."""
+    stream: int
+    """Which stream of the recording, counted from 0. A jump back or a long gap begins the next one."""
+    speak_probability: float
+    threshold: float
+    decision: str
+    """silent, speaks, or answers where a query took the place of the frame's own decision."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """Hold one utterance of a transcript."""
+
+    stamp: int
+    """Of the image that made the model speak, in nanoseconds on the recording's clock."""
+    time: float
+    """Seconds since the first image of the recording."""
+    text: str
+    query: str | None = None
+    """The query that it answers. None when it is proactive."""
+    speak_probability: float = 1.0
+    truncated: bool = False
+
+
+@dataclass
+class Transcript:
+    """Hold what a model did on one recording."""
+
+    name: str
+    begin: int = 0
+    """Stamp of the first image, in nanoseconds."""
+    end: int = 0
+    """The latest stamp of an image, in nanoseconds."""
+    frame_id: str = ""
+    decisions: list[Decision] = field(default_factory=list)
+    utterances: list[Said] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    """Images read, refused and so on, to show in the report."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about what is unusual in the recording."""
+    thumbnails: dict[float, bytes] = field(default_factory=dict)
+    """Small JPEGs of frames by their time in seconds. Not stored in the transcript's files."""
+    timings: dict[str, float] = field(default_factory=dict)
+    """Seconds spent per stage. Not stored in the transcript's files."""
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the recording is, from its first to its last image."""
+        return (self.end - self.begin) / NANOSECONDS
+
+    @property
+    def proactive(self) -> list[Said]:
+        """Return the utterances that nobody asked for."""
+        return [said for said in self.utterances if said.query is None]
+
+
+def write_transcript(transcript: Transcript, folder: Path) -> None:
+    """Write utterances.jsonl and decisions.csv into a folder."""
+    with (folder / "utterances.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+        for said in transcript.utterances:
+            line = {
+                "stamp": _stamp_text(said.stamp),
+                "time": said.time,
+                "text": said.text,
+                "query": said.query,
+                "speak_probability": round(said.speak_probability, 6),
+                "truncated": said.truncated,
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with (folder / "decisions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        for each in transcript.decisions:
+            probability, threshold = f"{each.speak_probability:.6f}", f"{each.threshold:g}"
+            writer.writerow((_stamp_text(each.stamp), each.time, each.stream, probability, threshold, each.decision))
+
+
+def _stamp_text(stamp: int) -> str:
+    """Write a stamp as seconds with nine decimals, which loses nothing."""
+    seconds, nanoseconds = divmod(stamp, NANOSECONDS)
+    return f"{seconds}.{nanoseconds:09}"
