@@ -1,7 +1,8 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo | test | lint | format | train-demo | setup | clean: each does the set-up it needs.
+# make demo | console | test | test-fast | coverage | lint | format | docs | train-demo | setup | clean: each does the
+# set-up it needs.
 # docs/setup.md has the details.
 
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ PACKAGES := .venv/packages-installed
 INTERFACES := build/interfaces-built
 
 pip_install := .venv/bin/python -m pip install --disable-pip-version-check --quiet --constraint .venv/constraints.txt
-requirement_sets := library training test
+requirement_sets := library training evaluation test console
 ifeq ($(ROS),wheels)
   requirement_sets += images ros
   # The wheels are a prefix to CMake and ament; the include file says what else they need.
@@ -32,23 +33,41 @@ else
   venv_args := --system-site-packages
 endif
 
-.PHONY: setup demo test lint format train-demo clean
+.PHONY: setup demo console test test-fast coverage lint format docs train-demo clean
 
 setup: $(INTERFACES)
 
 demo: setup
 	@source ./activate.sh; python -m videollm_ros.node.demo --seconds $(SECONDS) --video '$(VIDEO)' $(if $(SEED),--seed $(SEED))
 
+# The operator's page with the demo camera and the demo checkpoint: PORT=8770, SEED, VIDEO.
+console: setup
+	@source ./activate.sh; VIDEO='$(VIDEO)' python -m videollm_ros.node.console.demo
+
 test: setup
 	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
+
+# Without ROS, browsers, training runs and whatever else takes seconds.
+test-fast: setup
+	@source ./activate.sh; python -m pytest -q -m "not ros and not slow and not gpu" $(PYTEST_ARGS)
+
+coverage: setup
+	@source ./activate.sh; python -m pytest -q --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: $(PACKAGES)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@PYTHONPATH=. .venv/bin/lint-imports --no-cache > .venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
+	@.venv/bin/mypy
 
 format: $(PACKAGES)
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+# The site in build/site, from docs/ and the docstrings. It opens without a server and without a network.
+docs: $(PACKAGES)
+	@$(pip_install) -r requirements/docs.txt
+	@.venv/bin/mkdocs build --quiet --strict
 
 # The demo checkpoint, from nothing (docs/demo_checkpoint.md). A killed run goes on where it was.
 train-demo: $(PACKAGES)
@@ -90,7 +109,7 @@ endif
 # or a change of the interfaces, needs a build.
 $(INTERFACES): $(PACKAGES) $(wildcard msg/*.msg srv/*.srv action/*.action) CMakeLists.txt package.xml \
                $(wildcard cmake/*.cmake) \
-               $(shell find scripts launch config checkpoints -type d -not -name __pycache__ 2>/dev/null)
+               $(shell find scripts launch config checkpoints foxglove web -type d -not -name __pycache__ 2>/dev/null)
 	@tools/check_machine.sh .venv/bin/python
 	@echo "setup: building the ROS 2 interfaces"
 	@mkdir -p build

@@ -27,13 +27,18 @@ setup(
     description=" ".join(PACKAGE.findtext("description").split()),
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
+    package_data={
+        "videollm_ros.data": ["maps/*.yaml", "templates/*.html"],
+        "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
+    },
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])
-        for folder in [DEMO, *DEMO.glob("*/")]
+        for folder in [DEMO, *DEMO.glob("*/"), Path("msg")]
     ],
     python_requires=">=3.10",
     entry_points={
         "console_scripts": [
+            "videollm-data = videollm_ros.data.__main__:main",
             "videollm-train = videollm_ros.training.__main__:main",
             "videollm-evaluate = videollm_ros.evaluation.__main__:main",
         ]
@@ -41,7 +46,10 @@ setup(
     install_requires=requirements("library") + requirements("images"),
     extras_require={
         "benchmark": requirements("benchmark"),
+        "evaluate": requirements("evaluation"),
+        "judge": requirements("judge"),
         "quantization": requirements("quantization"),
+        "similarity": requirements("similarity"),
         "test": requirements("test"),
         "train": requirements("training"),
     },

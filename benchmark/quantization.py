@@ -18,15 +18,15 @@ from videollm_ros.live.quantization import QUANTIZATIONS
 from videollm_ros.sim import Tabletop
 
 
-def compare(full: list[Watched], quantised: list[Watched]) -> dict[str, float]:
+def compare(full: list[Watched], quantized: list[Watched]) -> dict[str, float]:
     """Share of frames with the same decision, and of the full model's utterances said in the same words at once."""
-    pairs = list(zip(full, quantised, strict=True))
+    pairs = list(zip(full, quantized, strict=True))
     frames = [(stamp, one, other) for one, other in pairs for stamp in one.decisions]
     same_decision = sum(one.decisions[stamp] == other.decisions.get(stamp) for stamp, one, other in frames)
     spoken = [{(said.stamp, said.query, said.text) for said in watched.utterances} for watched in full]
-    heard = [{(said.stamp, said.query, said.text) for said in watched.utterances} for watched in quantised]
+    heard = [{(said.stamp, said.query, said.text) for said in watched.utterances} for watched in quantized]
     total = StreamScore()
-    for watched in quantised:
+    for watched in quantized:
         total += watched.score
     same_text = sum(len(one & other) for one, other in zip(spoken, heard, strict=True))
     return {

@@ -1,13 +1,13 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Changed dialogues and labels: broken replies, a share of the silence, forgotten frames, the paper's baselines."""
+"""Changed dialogues and labels: corrupted replies, a share of the silence, forgotten frames, the paper's baselines."""
 
 import random
 from pathlib import Path
 
 import pytest
 
-from videollm_ros.data.augmentation import break_reply, forget_frames, keep_silent_share
+from videollm_ros.data.augmentation import corrupt_reply, forget_frames, keep_silence
 from videollm_ros.data.baselines import NOTHING_NEW, interleaved_labels, per_frame_dialogue
 from videollm_ros.data.dialogues import count_frames
 from videollm_ros.live import DialogueTemplate, LiveConfig
@@ -36,8 +36,8 @@ CONVERSATION = [stream(3), reply("A cup."), stream(4), reply("A ball."), stream(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_broken_reply_is_never_learned_and_no_frame_is_lost(seed):
-    broken = break_reply(CONVERSATION, random.Random(seed))
+def test_a_corrupted_reply_is_never_learned_and_no_frame_is_lost(seed):
+    broken = corrupt_reply(CONVERSATION, random.Random(seed))
     assert broken != CONVERSATION
     assert count_frames(broken) == count_frames(CONVERSATION)
     right = {"A cup.", "A ball.", "A cone."}
@@ -49,7 +49,7 @@ def test_a_broken_reply_is_never_learned_and_no_frame_is_lost(seed):
 def test_a_reply_is_dropped_replaced_or_corrected_a_frame_later():
     kinds = set()
     for seed in range(60):
-        broken = break_reply(CONVERSATION, random.Random(seed))
+        broken = corrupt_reply(CONVERSATION, random.Random(seed))
         texts = [message["content"] for message in broken if message["role"] == "assistant"]
         kinds.add("dropped" if len(texts) < 3 else "replaced" if len(texts) == 3 else "corrected")
         if kinds and len(texts) > 3:
@@ -62,15 +62,15 @@ def test_a_reply_is_dropped_replaced_or_corrected_a_frame_later():
     assert kinds == {"dropped", "replaced", "corrected"}
 
 
-def test_the_frame_before_a_broken_reply_is_not_learned():
+def test_the_frame_before_a_corrupted_reply_is_not_learned():
     for seed in range(20):
-        broken = break_reply([stream(3), reply("A cup."), stream(2)], random.Random(seed))
+        broken = corrupt_reply([stream(3), reply("A cup."), stream(2)], random.Random(seed))
         assert broken[0]["learn"] == 2
 
 
 def test_a_share_of_the_silent_frames_is_learned_and_all_of_the_rest(template):
     input_ids, labels = template.encode([stream(2000), reply("A cup.")])
-    kept = keep_silent_share(input_ids, labels, template, 0.1, random.Random(0))
+    kept = keep_silence(input_ids, labels, template, 0.1, random.Random(0))
     silent = [new for old, new in zip(labels, kept, strict=True) if old == template.silence_token_id]
     spoken = [(o, n) for o, n in zip(labels, kept, strict=True) if o not in (template.silence_token_id, IGNORED)]
     assert 150 < sum(label != IGNORED for label in silent) < 250

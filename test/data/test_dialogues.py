@@ -38,11 +38,22 @@ def test_what_is_written_is_read(tmp_path, text):
         (line([GOOD[0], {"role": "assistant", "content": " "}]), "message 1 is an empty reply"),
         (line([GOOD[0], {"role": "user", "content": ""}]), "message 1 is an empty query"),
         (line([{"role": "stream", "num_frames": 0}]), "num_frames 0; expected an integer >= 1"),
-        (line(frames=(3, 0)), "0 <= start < stop"),
+        (line(frames=(3, 0)), "0 <= start <= stop"),
         ("{", "not valid JSON"),
         ('{"video": "v"}', 'expected {"video": id, "frames": [start, stop], "conversation": [...]}'),
         ('{"video": "v", "frames": [0, 3], "conversations": []}', 'expected {"video": id, "frames": [start, stop]'),
         (line([]), "conversation is a list of messages"),
+        (line([GOOD[1], GOOD[0]]), "message 0 has the role assistant, which cannot come first"),
+        (line([*GOOD, GOOD[1]]), "message 2 has the role assistant, which cannot follow assistant"),
+        (line([GOOD[0], {"role": "system", "content": "x"}]), "message 1 has the role system, which cannot follow"),
+        (line([*GOOD, {"role": "user", "content": "x", "answer": False}, GOOD[1]]), "message 3 answers an instruction"),
+        (line([GOOD[0] | {"learn": -1}]), "message 0 has learn -1"),
+        (line([GOOD[0], GOOD[1] | {"answer": False}]), "only a user turn has"),
+        (line([GOOD[0], {"role": "user", "content": "a \\ud800 b"}]).replace("\\\\", "\\"), "is not valid text"),
+        (line(video="../other"), "the video id '../other' is not allowed"),
+        (line(video="/etc/passwd"), "the video id '/etc/passwd' is not allowed"),
+        (line(video="a/../../b"), "is not allowed"),
+        (line(video=""), "the video id '' is not allowed"),
     ],
 )
 def test_a_bad_line_is_named_with_what_was_expected(tmp_path, bad, says):
@@ -54,8 +65,24 @@ def test_a_bad_line_is_named_with_what_was_expected(tmp_path, bad, says):
     assert says in str(error.value)
 
 
+def test_a_dialogue_without_frames_needs_no_video(tmp_path):
+    path = tmp_path / "d.jsonl"
+    asked = [{"role": "user", "content": "Who are you?"}, {"role": "assistant", "content": "Your eyes.", "learn": True}]
+    path.write_text(json.dumps({"video": None, "frames": [0, 0], "conversation": asked}))
+    (dialogue,) = read_dialogues(path)
+    assert (dialogue.video, dialogue.num_frames) == ("", 0)
+
+
+@pytest.mark.parametrize("video", ["../v", "/v", "a/../../v"])
+def test_features_are_never_read_or_written_outside_their_folder(tmp_path, video):
+    with pytest.raises(ValueError, match="is not allowed"):
+        FeatureFolder(tmp_path / "features").write(video, torch.zeros(1, 1, 4))
+    assert not list(tmp_path.iterdir())
+    assert FeatureFolder(tmp_path).path("kitchen/7") == tmp_path / "kitchen" / "7.safetensors"
+
+
 def test_a_missing_or_empty_file_is_an_error(tmp_path):
-    with pytest.raises(DialogueError, match="is no file"):
+    with pytest.raises(DialogueError, match="is not a file"):
         read_dialogues(tmp_path / "none.jsonl")
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(DialogueError, match="holds no dialogue"):
@@ -64,7 +91,7 @@ def test_a_missing_or_empty_file_is_an_error(tmp_path):
 
 def test_a_file_in_another_encoding_is_an_error(tmp_path):
     (tmp_path / "latin.jsonl").write_bytes(line().replace("red", "\\u00e9").encode() + "é".encode("latin-1"))
-    with pytest.raises(DialogueError, match=r"latin\.jsonl is not UTF-8 text"):
+    with pytest.raises(DialogueError, match=r"latin\.jsonl:1: not UTF-8 text"):
         read_dialogues(tmp_path / "latin.jsonl")
 
 

@@ -10,7 +10,7 @@ import torch
 
 from videollm_ros.evaluation.per_frame import per_frame_metrics
 from videollm_ros.live import LiveModel
-from videollm_ros.sim import Tabletop, record
+from videollm_ros.sim import Tabletop, to_record
 
 DEMO = Path(__file__).parents[2] / "checkpoints" / "demo"
 
@@ -21,7 +21,7 @@ def test_a_model_that_always_speaks_is_early_in_every_turn(seed):
     """The demo checkpoint knows no reply to nothing, so its first word after every frame is speech."""
     model = LiveModel.from_pretrained(DEMO, device="cpu")
     tabletop = Tabletop(seed, 20.0)
-    conversation = record(tabletop, questions=False)["conversation"]
+    conversation = to_record(tabletop, questions=False)["conversation"]
     features = model.encode(model.prepare(tabletop.frames(2.0)))
     turns = [m["num_frames"] for m, n in pairwise(conversation) if n["role"] == "assistant"]
     metrics = per_frame_metrics(model, conversation, features)

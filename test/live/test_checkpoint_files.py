@@ -37,7 +37,7 @@ def test_neither_a_folder_nor_a_hub_id(name):
 
 
 def test_a_hub_id_that_cannot_be_had_is_named():
-    with pytest.raises(CheckpointError, match="nobody/nothing is no folder, and the hub does not have it for us"):
+    with pytest.raises(CheckpointError, match="nobody/nothing is not a folder and could not be downloaded"):
         load("nobody/nothing")
 
 

@@ -48,14 +48,15 @@ def test_an_adapter_that_is_no_lora_is_refused(parts):
 
 def test_an_adapter_that_lacks_a_tensor_is_refused(parts):
     edit(parts / "adapter" / "adapter_model.safetensors", lambda tensors: tensors.pop(LORA))
-    with pytest.raises(CheckpointError, match=rf"lacks the tensor {LORA} of shape \[8, 48\]"):
+    with pytest.raises(CheckpointError, match=rf"lacks the tensor {LORA}"):
         load_adapter(parts)
 
 
 def test_an_adapter_with_a_tensor_too_many_is_refused(parts):
     deeper = LORA.replace("layers.1", "layers.9")
-    edit(parts / "adapter" / "adapter_model.safetensors", lambda tensors: tensors.update({deeper: torch.zeros(8, 48)}))
-    with pytest.raises(CheckpointError, match=rf"has the tensor {deeper} \[8, 48\], which the base model has not"):
+    pair = {deeper: torch.zeros(8, 48), deeper.replace("lora_A", "lora_B"): torch.zeros(48, 8)}
+    edit(parts / "adapter" / "adapter_model.safetensors", lambda tensors: tensors.update(pair))
+    with pytest.raises(CheckpointError, match=rf"has the tensor {deeper} \[8, 48\], which the base model lacks"):
         load_adapter(parts)
 
 

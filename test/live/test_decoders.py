@@ -25,7 +25,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, context, llama
+from videollm_ros.live import ContextLimits, FrameDecision, PartialReply, StreamSession, Utterance, attention, context
 from videollm_ros.live.decoder import StreamDecoder
 from videollm_ros.live.graphs import make_decoder
 from videollm_ros.live.template import Turn
@@ -197,10 +197,10 @@ def test_a_word_is_read_whatever_layout_attention_gives(random_llm, monkeypatch)
     llm = random_llm(*LLAMA)
     embeds = torch.randn(1, llm.config.hidden_size)
     expected = make_decoder(llm, ContextLimits()).read(embeds).clone()
-    attend = llama.F.scaled_dot_product_attention
+    attend = attention.F.scaled_dot_product_attention
 
     def transposed(*inputs, **options):
         return attend(*inputs, **options).transpose(1, 2).contiguous().transpose(1, 2)
 
-    monkeypatch.setattr(llama.F, "scaled_dot_product_attention", transposed)
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", transposed)
     torch.testing.assert_close(make_decoder(llm, ContextLimits()).read(embeds), expected)

@@ -17,7 +17,7 @@ from transformers import (
     ViTModel,
 )
 
-from videollm_ros.live import LiveConfig
+from videollm_ros.live import LiveConfig, LiveModel
 from videollm_ros.live.vision import VisionEncoder, letterbox
 
 SIDE = 32
@@ -115,6 +115,53 @@ def test_a_frame_that_was_not_prepared_is_refused(compose):
         compose().encode(torch.zeros(1, 3, 40, 30, dtype=torch.uint8))
     with pytest.raises(ValueError, match=r"got torch.float32 \[1, 3, 32, 32\]"):
         compose().encode(torch.zeros(1, 3, 32, 32))
+
+
+def test_the_scaled_side_is_rounded_to_the_nearest_pixel():
+    top, bottom, *_ = frame_area(letterbox(white(29, 50), SIDE))
+    assert bottom - top + 1 == 19  # 18.56 would be cut to 18
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_frames_are_embedded_in_batches_as_one_by_one(compose, batch_size):
+    model = compose()
+    frames = torch.randint(256, (7, 3, 40, 56), dtype=torch.uint8)
+    expected = torch.cat([model.embed(model.encode(model.prepare(frame)[None])) for frame in frames])
+    for given in (frames, frames.numpy(), list(frames), [frame.permute(1, 2, 0).numpy() for frame in frames]):
+        torch.testing.assert_close(model.embed_frames(given, batch_size), expected)
+
+
+def test_frames_of_different_sizes_are_embedded_together(compose):
+    model = compose()
+    frames = [torch.randint(256, (3, side, 40), dtype=torch.uint8) for side in (20, 40, 60)]
+    alone = [model.embed_frames([frame])[0] for frame in frames]
+    torch.testing.assert_close(model.embed_frames(frames), torch.stack(alone))
+
+
+def test_no_more_frames_than_asked_for_are_encoded_together(compose, monkeypatch):
+    model = compose()
+    sizes = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda frames: sizes.append(len(frames)) or encode(frames))
+    model.embed_frames(torch.zeros(7, 3, 32, 32, dtype=torch.uint8), batch_size=3)
+    assert sizes == [3, 3, 1]
+
+
+@pytest.mark.parametrize("frames", [[], np.zeros((0, 32, 32, 3), np.uint8)])
+def test_no_frames_have_no_embeddings(compose, frames):
+    model = compose()
+    embeds = model.embed_frames(frames)
+    assert embeds.shape == (0, model.config.frame_num_tokens, model.llm.config.hidden_size)
+    assert embeds.dtype == model.dtype
+
+
+def test_a_batch_of_no_frames_is_refused(compose):
+    with pytest.raises(ValueError, match="batch_size is a number of frames, at least 1: 0"):
+        compose().embed_frames([], batch_size=0)
+
+
+def test_the_names_of_hugging_face_and_the_first_ones_are_the_same_methods():
+    assert LiveModel.prepare is LiveModel.preprocess and LiveModel.embed is LiveModel.project
 
 
 SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}

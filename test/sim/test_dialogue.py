@@ -4,7 +4,7 @@
 
 import pytest
 
-from videollm_ros.sim import Tabletop, dialogue, parse_event, record, replies
+from videollm_ros.sim import Tabletop, dialogue, parse_event, replies, to_record
 
 SEEDS = range(40)
 
@@ -71,9 +71,9 @@ def test_without_questions_nobody_speaks_but_the_assistant():
 
 
 def test_a_record_counts_the_frames_of_its_conversation():
-    line = record(Tabletop(2, 60))
+    line = to_record(Tabletop(2, 60))
     assert line["frames"] == [0, 120] and line["conversation"] == dialogue(Tabletop(2, 60))
-    shorter = record(Tabletop(2, 60), tail=False)
+    shorter = to_record(Tabletop(2, 60), tail=False)
     assert shorter["frames"][1] < 120
 
 

@@ -4,7 +4,7 @@
 
 import pytest
 
-from videollm_ros.sim import STYLES, Item, Tabletop, answer_is_right, event_text, parse_event, says, vocabulary
+from videollm_ros.sim import STYLES, Item, Tabletop, answer_is_right, event_text, matches, parse_event, vocabulary
 from videollm_ros.sim.answers import parse_answer
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
 
@@ -42,10 +42,10 @@ def test_other_wordings_are_understood_when_they_say_one_thing(text, meaning):
 
 def test_an_utterance_says_an_event_only_with_the_right_kind_colour_and_shape():
     event = next(event for event in STREAMS[0].events if event.kind == "appear")
-    assert says(event.text, event)
+    assert matches(event.text, event)
     other = "red" if event.item.colour != "red" else "blue"
-    assert not says(event_text("appear", Item(other, event.item.shape)), event)
-    assert not says(event_text("remove", event.item), event)
+    assert not matches(event_text("appear", Item(other, event.item.shape)), event)
+    assert not matches(event_text("remove", event.item), event)
 
 
 def test_an_unknown_kind_or_style_is_refused_with_the_known_ones():

@@ -40,7 +40,7 @@ RUN = {
     "stages": [
         {
             "name": "dialogue",
-            "learn": {"llm": "all"},
+            "trainable": {"llm": "all"},
             "data": {"simulator": {"seeds": [0, 8], "seconds": 8.0, "resolutions": [32]}},
             "trainer": {
                 "max_steps": 6,

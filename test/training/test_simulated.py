@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from videollm_ros.data import DialogueError
+from videollm_ros.data.frame_labels import event_labels, state_labels
+from videollm_ros.data.simulated import SimulatorConfig, SimulatorSource, ask_more
 from videollm_ros.live.template import IGNORED
 from videollm_ros.sim import Tabletop
 from videollm_ros.sim.dialogue import frame_after
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES
-from videollm_ros.training.config import ConfigError, ScratchConfig, SimulatorConfig
-from videollm_ros.training.scene import SceneFrames, SceneObjective, scene_labels
-from videollm_ros.training.scratch import make_model
-from videollm_ros.training.simulated import ask_more, encoded, event_labels, simulated_sources, state_labels
+from videollm_ros.training.config import ScratchConfig
+from videollm_ros.training.simulator.scene import SceneFrames, SceneObjective, scene_labels
+from videollm_ros.training.simulator.scratch import make_model
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +69,15 @@ def test_more_questions_are_asked_than_the_streams_own_in_the_same_style():
         ]
 
 
-def test_with_memory_only_the_last_frames_are_given_and_all_words_stay(model):
-    config = SimulatorConfig((0, 12), 20.0, (32,), memory=(5, 10))
-    sources = simulated_sources(config, model, 0)
-    assert 0 < sum(source.forgotten > 0 for source in sources) < 12
-    for source in sources:
-        kept = source.dialogue.num_frames - source.forgotten
-        assert source.read(source.dialogue).shape == (kept, 3, 32, 32)
-        assert source.events.shape == (kept, 3)
-        assert not source.forgotten or 10 <= kept <= 20
+def test_with_a_short_context_only_the_last_frames_are_given_and_all_words_stay(model):
+    source = SimulatorSource(SimulatorConfig((0, 12), 20.0, (32,)), (5, 10), model, 0)
+    dialogues = [source.dialogue(index, None) for index in range(len(source))]
+    assert 0 < sum(dialogue.forgotten > 0 for dialogue in dialogues) < len(dialogues) == 12
+    for index, dialogue in enumerate(dialogues):
+        dialogue.check()
+        assert source.visual(index, dialogue).shape == (dialogue.num_frames, 3, 32, 32)
+        assert source.frame_labels(index)["events"].shape == (dialogue.num_frames, 3)
+        assert not dialogue.forgotten or 10 <= dialogue.num_frames <= 20
 
 
 def test_added_questions_are_of_the_kinds_that_are_wanted():
@@ -89,36 +91,38 @@ def test_added_questions_are_of_the_kinds_that_are_wanted():
 
 def test_a_window_begins_with_nothing_said_and_ends_with_questions_about_what_it_shows(model):
     config = SimulatorConfig((0, 20), 60.0, (32,), windows=2, question_rate=4.0, question_kinds=("table", "where"))
-    sources = simulated_sources(config, model, 0)
-    assert len(sources) == 40
-    for source in sources:
-        dialogue, tabletop = source.dialogue, Tabletop(int(source.dialogue.video.split("-")[1]), 60.0)
+    source = SimulatorSource(config, None, model, 0)
+    assert len(source) == 40
+    dialogues = [source.dialogue(index, None) for index in range(40)]
+    for index, dialogue in enumerate(dialogues):
+        tabletop, labels = Tabletop(int(dialogue.video.split("-")[1]), 60.0), source.frame_labels(index)
         start, stop = dialogue.frames
         assert 1 <= stop - start <= 12  # 4 s, and what else it takes to see an event from its onset on
         assert sum(turn.get("num_frames", 0) for turn in dialogue.conversation) == stop - start
-        assert len(source.read(dialogue)) == len(source.events) == len(source.states) == stop - start
+        assert len(source.visual(index, dialogue)) == len(labels["events"]) == len(labels["states"]) == stop - start
         told = [event for event in tabletop.events if start <= frame_after(event.time, 2.0) < stop]
         assert all(start / 2 <= event.onset for event in told)
         said = sum(turn["role"] == "assistant" for turn in dialogue.conversation)
         assert said - sum(turn["role"] == "user" for turn in dialogue.conversation) == len(told)
-        assert source.states[0, 0] == IGNORED or told  # what happened before is not to be known
-    assert sum(source.dialogue.conversation[-1]["role"] == "assistant" for source in sources) > 30
+        assert labels["states"][0, 0] == IGNORED or told  # what happened before is not to be known
+    assert sum(dialogue.conversation[-1]["role"] == "assistant" for dialogue in dialogues) > 30
 
 
 def test_stored_features_are_those_of_the_frames(model):
-    config = SimulatorConfig((0, 2), 8.0, (32,))
-    frames = simulated_sources(config, model, 0)
-    for shown, stored in zip(frames, encoded(frames, model, progress=False), strict=True):
-        expected = model.encode(shown.read(shown.dialogue))
-        assert torch.allclose(stored.read(stored.dialogue).float(), expected, atol=1e-2)
+    shown = SimulatorSource(SimulatorConfig((0, 2), 8.0, (32,)), None, model, 0, progress=False)
+    stored = shown.encoded(model.vision, "cpu")
+    for index in range(2):
+        dialogue = shown.dialogue(index, None)
+        expected = model.encode(shown.visual(index, dialogue))
+        assert torch.allclose(stored.visual(index, dialogue).float(), expected, atol=1e-2)
 
 
-def test_only_streams_with_enough_events_of_one_colour_are_taken(model):
-    streams = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,)), model, 0)
-    hard = simulated_sources(SimulatorConfig((0, 40), 60.0, (32,), same_colour_events=4), model, 0)
+def test_only_streams_with_enough_events_of_one_color_are_taken(model):
+    streams = SimulatorSource(SimulatorConfig((0, 40), 60.0, (32,)), None, model, 0)
+    hard = SimulatorSource(SimulatorConfig((0, 40), 60.0, (32,), same_color_events=4), None, model, 0)
     assert 0 < len(hard) < len(streams) == 40
-    with pytest.raises(ConfigError, match="none of the streams"):
-        simulated_sources(SimulatorConfig((0, 4), 60.0, (32,), same_colour_events=100), model, 0)
+    with pytest.raises(DialogueError, match="none of the streams"):
+        SimulatorSource(SimulatorConfig((0, 4), 60.0, (32,), same_color_events=100), None, model, 0)
 
 
 def test_scene_labels_say_what_stands_where_unless_something_moves():

@@ -1,55 +1,49 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m videollm_ros.data features ...`: encode videos once, so that training reads features."""
+"""`python -m videollm_ros.data COMMAND ...`: from recordings and annotations to what training reads."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections import Counter
-from pathlib import Path
+from collections.abc import Sequence
 
-import torch
-from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from videollm_ros.data.features import FeatureFolder, write_features
-from videollm_ros.live import CheckpointError, LiveConfig
-from videollm_ros.live.checkpoint import load_vision_tower
-from videollm_ros.live.vision import VisionEncoder
-from videollm_ros.media.video import sample_frames
+from videollm_ros.data import check, durations, encode, show
+from videollm_ros.data.convert import command as convert
+from videollm_ros.data.convert.request import RequestError
+from videollm_ros.data.dialogues import DialogueError
+from videollm_ros.live import CheckpointError
 
-_DEFAULTS = LiveConfig()
+# Each has add_arguments(parser) and run(arguments) -> exit code.
+_COMMANDS = {
+    "convert": (convert, "annotations to streaming dialogues"),
+    "durations": (durations, "seconds of recordings, which convert needs"),
+    "features": (encode, "encode video files once"),
+    "show": (show, "a dialogue over its frames, as a web page"),
+    "check": (check, "what is odd about dialogues, before training on them"),
+}
 
 
-def main() -> int:
-    """Encode; returns the exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m videollm_ros.data", description="Prepare training data.")
     commands = parser.add_subparsers(dest="command", required=True)
-    features = commands.add_parser("features", help="encode video files once")
-    features.add_argument("videos", type=Path, nargs="+", help="video files; a video's id is its name without suffix")
-    features.add_argument("--output", type=Path, required=True, help="folder for the features")
-    features.add_argument("--config", type=Path, help="live_config.json of the model; without it, the published one")
-    features.add_argument("--vision", help="hub id or folder of the vision tower, when not where the config says")
-    features.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    given = parser.parse_args()
-    names = Counter(path.stem for path in given.videos)
-    for path in given.videos:
-        if names[path.stem] > 1:
-            parser.error(f"several videos are named {path.stem}, which is their id: give each a name of its own")
+    for name, (module, meaning) in _COMMANDS.items():
+        module.add_arguments(commands.add_parser(name, help=meaning, description=module.__doc__))
+    given = parser.parse_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO, force=True)
     try:
-        config = LiveConfig.load(given.config) if given.config else _DEFAULTS
-        dtype = torch.bfloat16 if given.device.startswith("cuda") else torch.float32
-        vision = given.vision or config.vision
-        if given.config and not given.vision and (given.config.parent / vision).is_dir():
-            vision = given.config.parent / vision  # a self-contained checkpoint's own tower
-        encoder = VisionEncoder(load_vision_tower(vision, dtype), config).to(given.device)
-        folder = FeatureFolder(given.output)
-        for path in tqdm(given.videos, desc="encoding", unit="video"):
-            write_features(encoder, sample_frames(path, config.frame_fps), path.stem, folder)
-    except (CheckpointError, ValueError) as error:
+        with logging_redirect_tqdm():
+            return int(_COMMANDS[given.command][0].run(given))
+    except (CheckpointError, DialogueError, RequestError, OSError) as error:
         print(f"videollm_ros.data: {error}", file=sys.stderr)
         return 2
-    return 0
+    except KeyboardInterrupt:
+        print("videollm_ros.data: stopped; nothing half-done was left behind.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Changes to dialogues that make a model lean on what it sees rather than on what was said."""
+"""Changes to dialogues that make a model rely on what it sees rather than on what was said."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
 from videollm_ros.live.template import IGNORED, DialogueTemplate
@@ -13,11 +14,11 @@ from videollm_ros.live.template import IGNORED, DialogueTemplate
 _CORRECTED_SHARE = 0.5
 
 
-def break_reply(conversation: Sequence[dict], rng: random.Random) -> list[dict]:
-    """Drop an unasked reply or replace it by another one of the conversation, sometimes correcting it a frame later.
+def corrupt_reply(conversation: Sequence[dict[str, Any]], rng: random.Random) -> list[dict[str, Any]]:
+    """Drop a proactive reply, or replace it by another one of the conversation and sometimes correct it a frame later.
 
-    What the false context makes unlearnable is not learned: the broken reply itself, the decision of its frame, and,
-    when a wrong reply is left uncorrected, all that follows it. A conversation in which no reply can be broken is
+    What no longer follows from the context is not learned: the corrupted reply itself, the decision of its frame, and
+    everything after a wrong reply that is not corrected. A conversation without a reply that can be corrupted is
     returned as it is.
     """
     messages = [dict(message) for message in conversation]
@@ -47,19 +48,19 @@ def break_reply(conversation: Sequence[dict], rng: random.Random) -> list[dict]:
     return messages
 
 
-def _stop_learning_at_last_frame(stream: dict) -> None:
+def _stop_learning_at_last_frame(stream: dict[str, Any]) -> None:
     learn = stream.get("learn", False)
     most = stream["num_frames"] - 1
     stream["learn"] = most if learn is True else min(int(learn), most)
 
 
-def keep_silent_share(
-    input_ids: Sequence[int], labels: Sequence[int], template: DialogueTemplate, share: float, rng: random.Random
+def keep_silence(
+    input_ids: Sequence[int], labels: Sequence[int], template: DialogueTemplate, ratio: float, rng: random.Random
 ) -> list[int]:
-    """Labels in which silence is learned on a random share of the silent frames only (ProAssist: 0.1)."""
+    """Return labels in which silence is learned on a random share of the silent frames only (ProAssist: 0.1)."""
     return [
         IGNORED
-        if token_id == template.frame_token_id and label == template.silence_token_id and rng.random() >= share
+        if token_id == template.frame_token_id and label == template.silence_token_id and rng.random() >= ratio
         else label
         for token_id, label in zip(input_ids, labels, strict=True)
     ]
@@ -75,6 +76,9 @@ def forget_frames(
         labels: [L], from `template.encode`.
         template: The template that encoded the dialogue.
         num_frames: How many frames to evict.
+
+    Returns:
+        Token ids and labels of what stays.
     """
     segments = context_segments(input_ids, template)
     size = sum(segment.length for segment in segments)
@@ -83,7 +87,9 @@ def forget_frames(
     limits = ContextLimits(max_tokens=8 * size, vision_seconds=max(total - num_frames, 0), text_tokens=size)
     following = Segment(SegmentKind.TEXT, 0, total)
     evicted = choose_evictions([*segments, following], limits, needed=7 * size + 1, now=total) if num_frames else set()
-    ids, kept_labels, position, frame_kept = [], [], 0, False
+    ids: list[int] = []
+    kept_labels: list[int] = []
+    position, frame_kept = 0, False
     for index, segment in enumerate(segments):
         stop = position + segment.length
         if index not in evicted:

@@ -1,10 +1,11 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's two baselines, interleaved and per-frame dialogue, as conversations and labels."""
+"""The paper's two baselines, the interleaved and the per-frame dialogue, as conversations and labels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from videollm_ros.live.template import IGNORED, DialogueTemplate
 
@@ -12,9 +13,9 @@ NOTHING_NEW = "..."
 """The reply to a frame on which there is nothing to say, in the per-frame dialogue."""
 
 
-def per_frame_dialogue(conversation: Sequence[dict]) -> list[dict]:
-    """Every frame is a turn with a reply, `NOTHING_NEW` where the streaming dialogue is silent."""
-    messages: list[dict] = []
+def per_frame_dialogue(conversation: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make every frame a turn with a reply: `NOTHING_NEW` where the streaming dialogue is silent."""
+    messages: list[dict[str, Any]] = []
     for number, message in enumerate(conversation):
         if message["role"] != "stream":
             messages.append(dict(message))
@@ -30,7 +31,7 @@ def per_frame_dialogue(conversation: Sequence[dict]) -> list[dict]:
 
 
 def interleaved_labels(input_ids: Sequence[int], labels: Sequence[int], template: DialogueTemplate) -> list[int]:
-    """Labels of the interleaved dialogue: replies are learned where they stand, silence is not."""
+    """Return the labels of the interleaved dialogue: replies are learned where they stand, silence is not."""
     return [
         IGNORED if token_id == template.frame_token_id and label == template.silence_token_id else label
         for token_id, label in zip(input_ids, labels, strict=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was said on a stream against what happened on it: which utterance means which event, and which none."""
+"""Compare what was said on a stream with what happened on it: which utterance means which event, and which none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 from videollm_ros.live import Utterance
-from videollm_ros.sim import Event, Question, answer_is_right, parse_event, quiet_intervals, quiet_minutes, says
+from videollm_ros.sim import Event, Question, answer_is_right, matches, parse_event, quiet_intervals, quiet_minutes
 
 
 @dataclass
@@ -18,10 +18,10 @@ class StreamScore:
 
     events: int = 0
     utterances: int = 0
-    """Unasked ones."""
+    """Proactive ones."""
     matched: int = 0
     repeats: int = 0
-    """Unmatched utterances that say again what was said already, within `repeat_seconds`."""
+    """Unmatched utterances that say again what was said within `repeat_seconds` before."""
     false_in_quiet: int = 0
     quiet_minutes: float = 0.0
     questions: Counter[str] = field(default_factory=Counter)
@@ -31,12 +31,13 @@ class StreamScore:
     """Seconds between each matched utterance and its event, absolute."""
 
     def __iadd__(self, other: StreamScore) -> StreamScore:
+        """Add the counts of another stream."""
         for name in (f.name for f in fields(self)):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
     def figures(self) -> dict[str, float | None]:
-        """The figures, `answer_accuracy_<kind>` for every kind that was asked; None where nothing was to count."""
+        """Return the figures, `answer_accuracy_<kind>` for every kind that was asked, None where nothing counts."""
         precision, recall = _ratio(self.matched, self.utterances), _ratio(self.matched, self.events)
         return {
             "event_f1": _ratio(2 * self.matched, self.events + self.utterances),
@@ -63,28 +64,28 @@ def score_stream(
 ) -> StreamScore:
     """Judge all that was said on one stream.
 
-    An unasked utterance matches an event when it means it and comes within `tolerance` [s] of it; each utterance and
-    each event counts once, nearest pairs first. Unasked utterances in intervals in which there is nothing to say are
-    false. Answers are those whose `query_id` is the question's number.
+    A proactive utterance matches an event when it means it and comes within `tolerance` [s] of it. Each utterance and
+    each event counts once, nearest pairs first. Proactive utterances are false where there is nothing to say. Answers
+    are the utterances whose `query_id` is the question's number.
     """
-    unasked = [utterance for utterance in utterances if utterance.query is None]
-    pairs = _match(unasked, events, tolerance)
+    proactive = [utterance for utterance in utterances if utterance.query is None]
+    pairs = _match(proactive, events, tolerance)
     matched = {said for said, _ in pairs}
     quiet = quiet_intervals(events, seconds, tolerance)
     answers = {utterance.query_id: utterance.text for utterance in utterances if utterance.query is not None}
     right = [q for number, q in enumerate(questions) if answer_is_right(q, answers.get(str(number), ""))]
     return StreamScore(
         events=len(events),
-        utterances=len(unasked),
+        utterances=len(proactive),
         matched=len(pairs),
         repeats=sum(
-            _is_repeat(unasked, index, repeat_seconds) for index in range(len(unasked)) if index not in matched
+            _is_repeat(proactive, index, repeat_seconds) for index in range(len(proactive)) if index not in matched
         ),
-        false_in_quiet=sum(any(start <= u.stamp < stop for start, stop in quiet) for u in unasked),
+        false_in_quiet=sum(any(start <= u.stamp < stop for start, stop in quiet) for u in proactive),
         quiet_minutes=quiet_minutes(events, seconds, tolerance),
         questions=Counter(map(_kind, questions)),
         right_answers=Counter(map(_kind, right)),
-        time_differences=[abs(unasked[said].stamp - events[event].time) for said, event in pairs],
+        time_differences=[abs(proactive[said].stamp - events[event].time) for said, event in pairs],
     )
 
 
@@ -92,12 +93,12 @@ def _kind(question: Question) -> str:
     return "request" if question.style else question.kind
 
 
-def _match(unasked: Sequence[Utterance], events: Sequence[Event], tolerance: float) -> list[tuple[int, int]]:
+def _match(proactive: Sequence[Utterance], events: Sequence[Event], tolerance: float) -> list[tuple[int, int]]:
     candidates = sorted(
         (abs(utterance.stamp - event.time), said, happened)
-        for said, utterance in enumerate(unasked)
+        for said, utterance in enumerate(proactive)
         for happened, event in enumerate(events)
-        if abs(utterance.stamp - event.time) <= tolerance and says(utterance.text, event)
+        if abs(utterance.stamp - event.time) <= tolerance and matches(utterance.text, event)
     )
     pairs: list[tuple[int, int]] = []
     for _, said, happened in candidates:
@@ -106,11 +107,11 @@ def _match(unasked: Sequence[Utterance], events: Sequence[Event], tolerance: flo
     return pairs
 
 
-def _is_repeat(unasked: Sequence[Utterance], index: int, within: float) -> bool:
-    meaning = parse_event(unasked[index].text) or unasked[index].text
+def _is_repeat(proactive: Sequence[Utterance], index: int, within: float) -> bool:
+    meaning = parse_event(proactive[index].text) or proactive[index].text
     return any(
-        unasked[index].stamp - earlier.stamp <= within and (parse_event(earlier.text) or earlier.text) == meaning
-        for earlier in unasked[:index]
+        proactive[index].stamp - earlier.stamp <= within and (parse_event(earlier.text) or earlier.text) == meaning
+        for earlier in proactive[:index]
     )
 
 

@@ -5,33 +5,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from videollm_ros.data.augmentation import forget_frames
 from videollm_ros.live import LiveModel, SpeakRule
 from videollm_ros.live.speak_rule import predict_silence
 from videollm_ros.live.template import IGNORED
 
-_METRICS = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
+METRICS = ("lm_ppl", "frame_diff", "fluency", "lm_correctness")
+"""Names of the paper's metrics. A dialogue's frame_diff becomes the average's time_diff, in seconds."""
+
+
+def fluency(num_stream: int, num_text: int, num_right: int, frame_diff: int) -> float:
+    """Return the paper's Fluency of one turn.
+
+    Args:
+        num_stream: learned frames of the turn.
+        num_text: learned text tokens.
+        num_right: leading text tokens that were predicted right.
+        frame_diff: frames between the turn's last one and the first that spoke; below 0 when the model spoke late.
+    """
+    valid = num_stream + num_right if frame_diff == 0 else num_stream - max(frame_diff, 1)
+    return valid / (num_stream + num_text)
+
+
+def average_turns(of_turns: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the mean of each metric over the turns of a dialogue, NaN where no turn counts."""
+    return {name: math.fsum(of_turns[name]) / len(of_turns[name]) if of_turns[name] else math.nan for name in METRICS}
 
 
 @torch.inference_mode()
 def stream_metrics(
-    model: LiveModel, conversation: Sequence[dict], features: Tensor, threshold: float = 0.0
+    model: LiveModel,
+    conversation: Sequence[dict[str, Any]],
+    features: Tensor,
+    threshold: float = 0.0,
+    forgotten: int = 0,
 ) -> dict[str, float]:
-    """Read a dialogue once and compare the model's predictions with it, turn by turn, then averaged.
+    """Read a dialogue once, compare the model's predictions with it turn by turn, and average over the turns.
 
-    The metrics suppose that a turn ends because the model should speak. One that a user's query ends is judged by the
-    same rule, and a model that rightly stays silent in it counts as late: they tell little of dialogues with queries.
+    The metrics suppose that a turn ends because the model should speak. A turn that a user's query ends is judged by
+    the same rule, and a model that rightly stays silent in it counts as late. So they say little about dialogues with
+    queries.
 
     Args:
+        model: reads the dialogue.
         conversation: messages as `DialogueTemplate.encode` takes them.
         features: vision features of its frames [T, n, d_vision].
-        threshold: theta; silence counts only when its probability is at least this.
+        threshold: theta. Silence counts only when its probability is at least this.
+        forgotten: frames at the start of the conversation that the context no longer holds, and `features` neither.
 
     Returns:
         lm_ppl; frame_diff (mean of absolute values, in frames); fluency; lm_correctness. NaN where nothing counts.
@@ -39,16 +67,16 @@ def stream_metrics(
     Raises:
         ValueError: a conversation that the template rejects, or another number of frames.
     """
-    return _Dialogue(model, conversation, features, threshold).metrics()
+    return _Dialogue(model, conversation, features, threshold, forgotten).metrics()
 
 
 def average_metrics(of_dialogues: Sequence[dict[str, float]], fps: float) -> dict[str, float | None]:
-    """What `stream_metrics` gave for several dialogues, averaged over those in which it counts; None where in none.
+    """Average what `stream_metrics` returned for several dialogues over those in which it counts; None where in none.
 
     Returns:
         lm_ppl; time_diff in seconds; fluency; lm_correctness.
     """
-    averages = {name: _mean([metrics[name] for metrics in of_dialogues]) for name in _METRICS}
+    averages: dict[str, float | None] = {name: _mean([metrics[name] for metrics in of_dialogues]) for name in METRICS}
     difference = averages.pop("frame_diff")
     return averages | {"time_diff": None if difference is None else difference / fps}
 
@@ -61,25 +89,33 @@ def _mean(values: Sequence[float]) -> float | None:
 class _Dialogue:
     """One dialogue with the model's logits at every position."""
 
-    def __init__(self, model: LiveModel, conversation: Sequence[dict], features: Tensor, threshold: float) -> None:
+    def __init__(
+        self,
+        model: LiveModel,
+        conversation: Sequence[dict[str, Any]],
+        features: Tensor,
+        threshold: float,
+        forgotten: int,
+    ) -> None:
         self.model, self.features, self.rule = model, features, SpeakRule(threshold)
         self.template = model.template
         ids, labels = self.template.encode(conversation)
+        if forgotten:
+            ids, labels = forget_frames(ids, labels, self.template, forgotten)
         self.ids, self.labels = torch.tensor(ids, device=model.device), torch.tensor(labels, device=model.device)
         self.logits = model(self.ids[None], features).logits[0].float()
         self.is_frame = self.ids == self.template.frame_token_id
 
     def metrics(self) -> dict[str, float]:
+        """Return the metrics, averaged over the turns."""
         stops = (torch.nonzero(self.ids == self.template.eos_token_id)[:, 0] + 1).tolist()
         turns = list(pairwise([0, *stops]))
-        values: dict[str, list[float]] = {name: [] for name in _METRICS}
+        values: dict[str, list[float]] = {name: [] for name in METRICS}
         for number, (start, stop) in enumerate(turns):
             following = turns[number + 1] if number + 1 < len(turns) else None
             for name, value in self._turn(start, stop, following).items():
                 values[name].append(value)
-        return {
-            name: math.fsum(of_turns) / len(of_turns) if of_turns else math.nan for name, of_turns in values.items()
-        }
+        return average_turns(values)
 
     def _turn(self, start: int, stop: int, following: tuple[int, int] | None) -> dict[str, float]:
         labels, logits = self.labels[start:stop], self.logits[start:stop]
@@ -105,8 +141,7 @@ class _Dialogue:
             diff = -self._frames_late(start, stop, int(positions[-1]), following)
         result["frame_diff"] = float(abs(diff))
         if num_text:
-            valid = num_stream + num_right if diff == 0 else num_stream - diff if diff > 0 else num_stream - 1
-            result["fluency"] = valid / (num_stream + num_text)
+            result["fluency"] = fluency(num_stream, num_text, num_right, diff)
         return result
 
     def _speaks(self, logits: Tensor) -> Tensor:
@@ -115,9 +150,10 @@ class _Dialogue:
         return torch.tensor([self.rule.speaks(*prediction) for prediction in predictions])
 
     def _frames_late(self, start: int, stop: int, last_frame: int, following: tuple[int, int] | None) -> int:
-        """Frames of the next turn until it speaks, as if the reply had not been given; all of them if it never does.
+        """Return the frames of the next turn until it speaks, as if the reply had not been given.
 
-        At most as many as this turn has, less one, so that late is not judged longer than early.
+        It is all of them when it never speaks, and at most as many as this turn has, less one: late must not be able
+        to count for more than early.
         """
         if following is None:
             return 0

@@ -1,70 +1,93 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's metrics for the per-frame baseline, whose decision is the first word of the reply to every frame."""
+"""The paper's metrics for the per-frame baseline. Its decision is the first word of the reply to every frame."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from videollm_ros.data.baselines import NOTHING_NEW, per_frame_dialogue
+from videollm_ros.evaluation.metrics import METRICS, average_turns, fluency
 from videollm_ros.live import LiveModel
 
 
 @torch.inference_mode()
-def per_frame_metrics(model: LiveModel, conversation: Sequence[dict], features: Tensor) -> dict[str, float]:
-    """As `stream_metrics` at theta 0, for a model trained on `per_frame_dialogue`.
+def per_frame_metrics(model: LiveModel, conversation: Sequence[dict[str, Any]], features: Tensor) -> dict[str, float]:
+    """Measure a model that was trained on `per_frame_dialogue`, as `stream_metrics` does at theta 0.
 
     A reply to nothing is what silence is to the streaming dialogue: one position per frame, the first word after
-    `Assistant:`. A turn without any speech counts as late by all its next frames that are silent as well, at most as
-    many as it has itself, less one; the reply stands between them, which flatters this baseline.
+    `Assistant:`. A turn without any speech is late by all its next frames that are silent as well, at most as many as
+    it has itself, less one. The reply stands between them, which flatters this baseline.
+
+    Args:
+        model: reads the dialogue.
+        conversation: the streaming dialogue.
+        features: of its frames [T, n, d_vision].
+
+    Returns:
+        the metrics of `stream_metrics`.
     """
     ids, _ = model.template.encode(per_frame_dialogue(conversation))
     logits = model(torch.tensor([ids], device=model.device), features).logits[0].float().cpu()
-    tokenizer, template = model.tokenizer, model.template
-    opening = tokenizer("]\nAssistant: x", add_special_tokens=False)["input_ids"][:3]
-    nothing = tokenizer(f"]\nAssistant: {NOTHING_NEW}", add_special_tokens=False)["input_ids"][len(opening) :]
-    decisions = [
-        int(logits[position + len(opening)].argmax()) != nothing[0]
-        for position in range(len(ids) - len(opening))
-        if ids[position] == template.frame_token_id and ids[position + 1 : position + 1 + len(opening)] == opening
-    ]
+    opening, nothing = _opening_and_nothing(model)
+    speaks = _decisions(ids, logits, model.template.frame_token_id, opening, nothing)
     answered = _answered_frames(conversation)
-    words = _reply_positions(ids, template.eos_token_id, opening, nothing)
+    words = _reply_positions(ids, model.template.eos_token_id, opening, nothing)
 
-    values: dict[str, list[float]] = {name: [] for name in ("lm_ppl", "frame_diff", "fluency", "lm_correctness")}
-    for number, (frames, spoken) in enumerate(answered):
+    values: dict[str, list[float]] = {name: [] for name in METRICS}
+    for number, (frames, is_proactive) in enumerate(answered):
         start, stop = words[number]
-        targets = torch.tensor(ids[start + 1 : stop + 1])
-        predicted = logits[start:stop]
+        targets, predicted = torch.tensor(ids[start + 1 : stop + 1]), logits[start:stop]
         num_right = int((predicted.argmax(-1) == targets).cumprod(0).sum())
         values["lm_ppl"].append(float(F.cross_entropy(predicted, targets).exp()))
         values["lm_correctness"].append(num_right / len(targets))
         if not frames:
             continue
-        said = [decisions[index] for index in frames]
-        first = said.index(True) if True in said else None
-        if not spoken:
-            diff = 0 if first is None else len(said) - first
-        else:
-            following = answered[number + 1][0] if number + 1 < len(answered) else []
-            late = [decisions[index] for index in following][: len(said) - 1]
-            if first is not None:
-                diff = len(said) - 1 - first
-            else:
-                diff = -(late.index(True) + 1 if True in late else len(late))
+        following = answered[number + 1][0] if number + 1 < len(answered) else []
+        said, late = [speaks[index] for index in frames], [speaks[index] for index in following]
+        diff = _frame_diff(said, late, is_proactive)
+        if is_proactive:
             values["frame_diff"].append(abs(diff))
-        valid = len(said) + num_right if diff == 0 else len(said) - diff if diff > 0 else len(said) - 1
-        values["fluency"].append(valid / (len(said) + len(targets)))
-    return {name: math.fsum(of_turns) / len(of_turns) if of_turns else math.nan for name, of_turns in values.items()}
+        values["fluency"].append(fluency(len(said), len(targets), num_right, diff))
+    return average_turns(values)
 
 
-def _answered_frames(conversation: Sequence[dict]) -> list[tuple[list[int], bool]]:
-    """Per reply: indices, among the frames that get a reply of their own, of its turn; and whether it is unasked."""
+def _opening_and_nothing(model: LiveModel) -> tuple[list[int], list[int]]:
+    """Return the ids that open a reply after a frame, and those of the reply that says nothing."""
+    opening = model.tokenizer("]\nAssistant: x", add_special_tokens=False)["input_ids"][:3]
+    nothing = model.tokenizer(f"]\nAssistant: {NOTHING_NEW}", add_special_tokens=False)["input_ids"]
+    return opening, nothing[len(opening) :]
+
+
+def _decisions(
+    ids: Sequence[int], logits: Tensor, frame_token_id: int, opening: Sequence[int], nothing: Sequence[int]
+) -> list[bool]:
+    """Return whether the model speaks on each frame that gets a reply of its own."""
+    length = len(opening)
+    return [
+        int(logits[position + length].argmax()) != nothing[0]
+        for position in range(len(ids) - length)
+        if ids[position] == frame_token_id and ids[position + 1 : position + 1 + length] == opening
+    ]
+
+
+def _frame_diff(said: Sequence[bool], late: Sequence[bool], is_proactive: bool) -> int:
+    """Return by how many frames a turn spoke early, or late when below 0."""
+    if not is_proactive:
+        return len(said) - said.index(True) if True in said else 0
+    if True in said:
+        return len(said) - 1 - said.index(True)
+    late = late[: len(said) - 1]
+    return -(late.index(True) + 1 if True in late else len(late))
+
+
+def _answered_frames(conversation: Sequence[dict[str, Any]]) -> list[tuple[list[int], bool]]:
+    """Return the frames of each reply's turn, among those that get a reply of their own, and if it is proactive."""
     turns: list[tuple[list[int], bool]] = []
     frames: list[int] = []
     count = 0
@@ -84,7 +107,7 @@ def _answered_frames(conversation: Sequence[dict]) -> list[tuple[list[int], bool
 def _reply_positions(
     ids: Sequence[int], eos: int, opening: Sequence[int], nothing: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Of every reply that says something: the position before its first word, and that of its <eos>."""
+    """Return the position before the first word of every reply that says something, and that of its <eos>."""
     words: list[tuple[int, int]] = []
     name = list(opening[1:])
     for position, token_id in enumerate(ids):

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model on streams of the tabletop simulator: what it says by itself, and the teacher-forced metrics."""
+"""A model on streams of the tabletop simulator: what it says in a live session, and the teacher-forced metrics."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
+from videollm_ros.data.features import encode_frames
 from videollm_ros.evaluation.matching import StreamScore, score_stream
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel, StreamSession, Utterance
-from videollm_ros.sim import Tabletop, record
-
-_ENCODED_AT_ONCE = 64
+from videollm_ros.live.speak_rule import DEFAULT_THRESHOLD
+from videollm_ros.sim import Tabletop, to_record
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def evaluate_simulator(
     model: LiveModel,
     seeds: Iterable[int],
     seconds: float = 60.0,
-    threshold: float = 0.725,
+    threshold: float = DEFAULT_THRESHOLD,
     resolution: int = 96,
     tolerance: float = 1.0,
     teacher_forced: bool = True,
@@ -43,10 +43,15 @@ def evaluate_simulator(
     """Run one stream per seed.
 
     Args:
-        seconds: length of each stream. resolution: side of the rendered frames in pixels.
-        threshold: theta of the live session; the teacher-forced metrics use 0, as the paper does.
+        model: the model.
+        seeds: of the streams.
+        seconds: length of each stream.
+        threshold: theta of the live session. The teacher-forced metrics use 0, as the paper does.
+        resolution: side of the rendered frames in pixels.
         tolerance: seconds within which an utterance must come.
-        nothing_new: what a model of the per-frame baseline says when there is nothing to say; it is no utterance.
+        teacher_forced: measure the paper's metrics as well.
+        progress: show a bar.
+        nothing_new: what a model of the per-frame baseline says when there is nothing to say. It is no utterance.
 
     Returns:
         the figures (counts summed over streams, teacher-forced metrics averaged over them), and every transcript.
@@ -79,7 +84,7 @@ def _run(
     tabletop = Tabletop(seed, seconds, resolution)
     fps = model.config.frame_fps
     frames = model.prepare(tabletop.frames(fps))
-    features = torch.cat([model.encode(chunk) for chunk in frames.split(_ENCODED_AT_ONCE)])
+    features = encode_frames(model.vision, frames)
     session = StreamSession(model, threshold=threshold)
     for number, question in enumerate(tabletop.questions):
         session.ask(question.text, question.time, query_id=str(number))
@@ -87,8 +92,8 @@ def _run(
     events = session.observe_embeds(model.embed(features), stamps)
     utterances = [event for event in events if isinstance(event, Utterance) and event.text != nothing_new]
     score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
-    metrics = {}
+    metrics: dict[str, float] = {}
     if teacher_forced:
-        # Without questions: the metrics suppose that every turn ends when something happens, not when somebody asks.
-        metrics = stream_metrics(model, record(tabletop, fps, questions=False)["conversation"], features)
+        # Without questions: the metrics suppose that a turn ends when something happens, not when somebody asks.
+        metrics = stream_metrics(model, to_record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was said beside what happened, as JSON lines, to look at mistakes."""
+"""Write what was said beside what happened as JSON lines, to look at mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from videollm_ros.evaluation.simulator import Transcript
 
 
 def as_lines(transcripts: Sequence[Transcript]) -> Iterator[str]:
-    """One line per stream: events and questions with their times, and every utterance with its stamp."""
+    """Yield one line per stream: events and questions with their times, and every utterance with its stamp."""
     for transcript in transcripts:
         tabletop = transcript.tabletop
         line = {

@@ -1,280 +1,220 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loading and saving. Two layouts: a published PEFT adapter, and the self-contained folder of `save`.
+"""Load and save the parts of a model. Two layouts: a published PEFT adapter, and the folder that `save_parts` writes.
 
     adapter folder       adapter_config.json  adapter_model.safetensors  (live_config.json)
     self-contained       live_config.json  connector.safetensors  llm/  vision/
 
-Only safetensors are read and no remote code is run: nothing in a checkpoint is ever executed.
+Only JSON and safetensors are read and no remote code is run: nothing in a checkpoint is ever executed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
+from safetensors.torch import save_file
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from videollm_ros.live.adapter import (
+    ADAPTER_CONFIG,
+    CONNECTOR_PREFIX,
+    Adapter,
+    merge_adapter,
+    merge_into,
+    prepare_for,
+    read_adapter,
 )
-from transformers.utils import logging as transformers_logging
-
+from videollm_ros.live.checkpoint_files import (
+    CheckpointError,
+    check_shapes,
+    find_beside,
+    find_folder,
+    read_json,
+    read_tensors,
+    resolve_checkpoint,
+)
 from videollm_ros.live.config import CONFIG_NAME, LiveConfig
-from videollm_ros.live.model import LiveModel, make_connector
-from videollm_ros.live.quantization import is_quantized, quantize
-from videollm_ros.live.vision import VISION_MODELS, VisionEncoder
+from videollm_ros.live.connector import make_connector
+from videollm_ros.live.parts import load_llm, load_tokenizer, load_vision_tower
+from videollm_ros.live.quantization import check_quantization, is_quantized, quantize
+from videollm_ros.live.vision import VisionEncoder
 
-_ADAPTER_CONFIG = "adapter_config.json"
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+__all__ = ["CheckpointError", "Parts", "load_llm", "load_parts", "load_tokenizer", "load_vision_tower", "save_parts"]
+
 _CONNECTOR = "connector.safetensors"
-_PARTS = ("llm", "vision")  # folders of a self-contained checkpoint
+_PARTS = ("llm", "vision")
+"""Folders of a self-contained checkpoint."""
 
 
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be loaded: a file is missing, or parts do not fit each other."""
+class Parts(NamedTuple):
+    """What a `LiveModel` is composed of."""
+
+    config: LiveConfig
+    vision: VisionEncoder
+    connector: nn.Sequential
+    llm: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
 
 
-def load(
+class _Source(NamedTuple):
+    """Where the parts of a checkpoint are, and what it brings itself."""
+
+    config: LiveConfig
+    llm: Path | str
+    vision: Path | str
+    connector_path: Path
+    adapter: Adapter | None
+    takes_resolution: bool
+    """Whether the frame has the size of the vision tower, since the checkpoint does not say."""
+
+
+def load_parts(
     checkpoint: str | Path,
     llm: str | Path | None = None,
     vision: str | Path | None = None,
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     quantization: str | None = None,
-) -> LiveModel:
-    """Load a model for inference.
+) -> Parts:
+    """Load the parts of a model for inference.
 
     Args:
-        checkpoint: hub id or folder: a published PEFT adapter, or what `save_pretrained` wrote.
-        llm, vision: where the base LLM and the vision tower are, when not where the checkpoint says.
-        device: "auto" is CUDA when there is one.
-        dtype: "auto" is bfloat16 on CUDA, float32 elsewhere; else a torch dtype or its name.
-        quantization: None, or a weight-only format of `videollm_ros.live.quantization`.
+        checkpoint: hub id or folder: a published PEFT adapter, or what `save_parts` wrote.
+        llm: where the base decoder is, if not where the checkpoint says.
+        vision: where the vision tower is, if not where the checkpoint says.
+        device: "auto" is CUDA if there is a GPU.
+        dtype: "auto" is bfloat16 on CUDA and float32 elsewhere; else a torch dtype or its name.
+        quantization: None, or a weight-only format of `videollm_ros.live.quantization`. The decoder is then merged,
+            moved and quantized one layer at a time, so that its full weights never lie on the device together.
 
     Raises:
         CheckpointError: a missing file, an adapter that does not fit its base, another tokenizer, a vision tower of
-            another width; the message names the file or the tensor and both shapes.
+            another width. The message names the file or the tensor and both shapes.
     """
     device = _resolve_device(device)
     dtype = _resolve_dtype(dtype, device)
-    folder = _resolve_folder(checkpoint)
+    folder = resolve_checkpoint(checkpoint)
     try:
-        if (folder / _ADAPTER_CONFIG).exists():
-            model = _load_adapter(folder, llm, vision, dtype)
-        elif (folder / CONFIG_NAME).exists():
-            model = _load_self_contained(folder, llm, vision, dtype)
-        else:
-            raise CheckpointError(f"{folder} has neither {_ADAPTER_CONFIG} nor {CONFIG_NAME}: it is no LIVE checkpoint")
-        model.requires_grad_(False).eval().to(device)
         if quantization is not None:
-            quantize(model.llm, quantization)
+            check_quantization(quantization)
+        source = _read_source(folder, llm, vision)
+        return _load(source, device, dtype, quantization)
     except CheckpointError:
         raise
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from error
-    return model
 
 
-def save(model: LiveModel, folder: str | Path) -> None:
+def save_parts(parts: Parts, folder: str | Path) -> None:
     """Write the self-contained layout to `folder`.
 
     Raises:
-        ValueError: the decoder is quantised.
+        ValueError: the decoder is quantized.
     """
-    if is_quantized(model.llm):
-        raise ValueError("a quantised model is not saved: save the full weights, and quantise them as they are loaded")
+    if is_quantized(parts.llm):
+        raise ValueError("a quantized model is not saved: save the full weights, and quantize them as they are loaded")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     llm, vision = _PARTS
-    model.llm.save_pretrained(folder / llm)
-    model.tokenizer.save_pretrained(folder / llm)
-    model.vision.tower.save_pretrained(folder / vision)
-    save_file(_contiguous(model.connector.state_dict()), folder / _CONNECTOR)
-    replace(model.config, llm=llm, vision=vision).save(folder)
+    parts.llm.save_pretrained(folder / llm)
+    parts.tokenizer.save_pretrained(folder / llm)
+    parts.vision.tower.save_pretrained(folder / vision)
+    weights = {name: tensor.contiguous() for name, tensor in parts.connector.state_dict().items()}
+    save_file(weights, folder / _CONNECTOR)
+    replace(parts.config, llm=llm, vision=vision).save(folder)
 
 
-# The two layouts.
-
-
-def _load_self_contained(
-    folder: Path, llm: str | Path | None, vision: str | Path | None, dtype: torch.dtype
-) -> LiveModel:
-    config = LiveConfig.load(folder / CONFIG_NAME)
-    llm, vision = _beside(folder, llm or config.llm), _beside(folder, vision or config.vision)
-    tower = load_vision_tower(vision, dtype)
-    decoder = load_llm(llm, dtype)
-    tokenizer = load_tokenizer(llm)
-    weights = _read_tensors(folder / _CONNECTOR)
-    connector = make_connector(tower.config.hidden_size, decoder.config.hidden_size).to(dtype)
-    _check_shapes(weights, connector.state_dict(), folder / _CONNECTOR)
-    connector.load_state_dict(weights)
-    return LiveModel(config, VisionEncoder(tower, config), connector, decoder, tokenizer)
-
-
-def _load_adapter(folder: Path, llm: str | Path | None, vision: str | Path | None, dtype: torch.dtype) -> LiveModel:
-    # PEFT is needed for adapters only; a self-contained checkpoint runs without it.
-    from peft import LoraConfig, PeftConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-
-    weights = _read_tensors(folder / _ADAPTER_WEIGHTS)
-    adapter = _from_source(PeftConfig.from_pretrained, "adapter configuration", folder)
-    if not isinstance(adapter, LoraConfig):
-        raise CheckpointError(f"{folder / _ADAPTER_CONFIG} is of type {adapter.peft_type}; expected LORA")
-    adapter.inference_mode = True
-    geometry = folder / CONFIG_NAME
-    config = LiveConfig.load(geometry) if geometry.exists() else LiveConfig()
-    config = replace(
-        config,
-        llm=str(llm or adapter.base_model_name_or_path or config.llm),
-        vision=str(vision or config.vision),
-    )
-    llm, vision = _beside(folder, config.llm), _beside(folder, config.vision)
-    tower = load_vision_tower(vision, dtype)
-    if not geometry.exists():
-        config = replace(config, frame_resolution=tower.config.image_size)
-    decoder = load_llm(llm, dtype)
-    tokenizer = load_tokenizer(llm)
-
-    # The published adapter was saved from a decoder that had the connector as a child: give it one while PEFT loads.
-    decoder.connector = make_connector(tower.config.hidden_size, decoder.config.hidden_size).to(dtype)
-    adapter.base_model_name_or_path = decoder.name_or_path  # where it was found: PEFT warns of another name
-    adapted = get_peft_model(decoder, adapter, autocast_adapter_dtype=False)
-    expected = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    whole = {name: tensor for name, tensor in adapted.state_dict().items() if name in weights}
-    _check_shapes(weights, {**whole, **expected}, folder / _ADAPTER_WEIGHTS)
-    set_peft_model_state_dict(adapted, weights)
-    decoder = adapted.merge_and_unload()
-    connector = decoder.connector
-    del decoder.connector
-    return LiveModel(config, VisionEncoder(tower, config), connector, decoder, tokenizer)
-
-
-# The parts, from a folder or the hub.
-
-
-def load_vision_tower(source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    """A SigLIP or CLIP vision tower, alone or out of a checkpoint that has the text tower as well.
-
-    Raises:
-        CheckpointError: not there, or of another family.
-    """
-    with _quiet_transformers():
-        config = _from_source(AutoConfig.from_pretrained, "vision tower", source, trust_remote_code=False)
-        config = getattr(config, "vision_config", config)
-        if config.model_type not in VISION_MODELS:
-            raise CheckpointError(
-                f"the vision tower {source} is a {config.model_type}; expected one of {', '.join(VISION_MODELS)}"
-            )
-        return _load_weights(VISION_MODELS[config.model_type], "vision tower", source, config=config, dtype=dtype)
-
-
-def load_llm(source: str | Path, dtype: torch.dtype) -> PreTrainedModel:
-    """Any Hugging Face causal LM.
-
-    Raises:
-        CheckpointError: not there, incomplete, or without safetensors.
-    """
-    with _quiet_transformers():
-        return _load_weights(AutoModelForCausalLM, "decoder", source, dtype=dtype)
-
-
-def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
-    """The decoder's tokenizer.
-
-    Raises:
-        CheckpointError: not there.
-    """
-    with _quiet_transformers():
-        return _from_source(AutoTokenizer.from_pretrained, "tokenizer", source, trust_remote_code=False)
-
-
-def _load_weights(model_class: type, what: str, source: str | Path, **options: object) -> PreTrainedModel:
-    model, report = _from_source(
-        model_class.from_pretrained,
-        what,
-        source,
-        trust_remote_code=False,
-        use_safetensors=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,  # reported below, with both shapes
-        **options,
-    )
-    for name, found, expected in sorted(report["mismatched_keys"]):
+def _read_source(folder: Path, llm: str | Path | None, vision: str | Path | None) -> _Source:
+    """Recognize the layout of a checkpoint and find its parts."""
+    has_config = (folder / CONFIG_NAME).exists()
+    adapter = read_adapter(folder) if (folder / ADAPTER_CONFIG).exists() else None
+    if adapter is None and not has_config:
         raise CheckpointError(
-            f"the {what} {source}: the tensor {name} has shape {list(found)}, its configuration says {list(expected)}"
+            f"{folder} has neither {ADAPTER_CONFIG} nor {CONFIG_NAME}, so it is not a LIVE checkpoint"
         )
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise CheckpointError(f"the {what} {source} lacks {len(missing)} tensors, the first is {missing[0]}")
-    return model
+    if has_config:
+        read_json(folder / CONFIG_NAME)  # which bounds what the next line may meet
+    config = LiveConfig.load(folder / CONFIG_NAME) if has_config else LiveConfig()
+    if adapter is not None:
+        config = replace(config, llm=str(llm or adapter.base or config.llm), vision=str(vision or config.vision))
+    return _Source(
+        config,
+        llm=_locate(folder, llm, config.llm, adapter),
+        vision=_locate(folder, vision, config.vision, adapter),
+        connector_path=folder / _CONNECTOR if adapter is None else adapter.weights_path,
+        adapter=adapter,
+        takes_resolution=not has_config,
+    )
 
 
-def _from_source(load_one: Callable, what: str, source: str | Path, **options: object):
-    try:
-        return load_one(source, **options)
-    except (OSError, HFValidationError, SafetensorError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"the {what} cannot be loaded from {source}: {error}") from error
-    except (AttributeError, KeyError, TypeError) as error:  # JSON of another structure than the library expects
-        raise CheckpointError(f"the {what} in {source} cannot be understood: {error!r}") from error
+def _locate(folder: Path, given: str | Path | None, named: str, adapter: Adapter | None) -> Path | str:
+    """Find a part: where the caller says, else where the checkpoint says."""
+    if given is not None:
+        return find_folder(given) or find_beside(folder, given, _PARTS)
+    if adapter is None and os.path.isabs(os.path.expanduser(named)):
+        raise CheckpointError(
+            f"{folder / CONFIG_NAME} names the part {named}, which lies outside of the checkpoint; "
+            "pass the folder as llm= or vision= instead"
+        )
+    return find_beside(folder, named, _PARTS)
 
 
-def _resolve_folder(checkpoint: str | Path) -> Path:
-    folder = Path(checkpoint).expanduser()
-    if folder.is_dir():
-        return folder
-    try:
-        return Path(snapshot_download(str(checkpoint), allow_patterns=["*.json", "*.safetensors"]))
-    except HFValidationError as error:
-        raise CheckpointError(f"{checkpoint} is neither a folder nor a hub id") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise CheckpointError(f"{checkpoint} is no folder, and the hub does not have it for us: {error}") from error
+def _load(source: _Source, device: torch.device, dtype: torch.dtype, quantization: str | None) -> Parts:
+    config, adapter = source.config, source.adapter
+    tower = load_vision_tower(source.vision, dtype)
+    if source.takes_resolution:
+        config = replace(config, frame_resolution=tower.config.image_size)
+    # Weights that will be quantized stay in their file until the turn of their layer.
+    llm = load_llm(source.llm, dtype if quantization is None else "auto")
+    tokenizer = load_tokenizer(source.llm)
+    connector = make_connector(tower.config.hidden_size, llm.config.hidden_size).to(dtype)
+    prefix = "" if adapter is None else CONNECTOR_PREFIX
+    expected = {f"{prefix}{name}": tensor for name, tensor in connector.state_dict().items()}
+    weights = read_tensors(source.connector_path) if adapter is None else adapter.connector
+    check_shapes(weights, expected, source.connector_path)
+    connector.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in weights.items()})
+    vision = VisionEncoder(tower, config)
+    for part in (vision, connector, llm):
+        part.requires_grad_(False).eval()
+    _place_llm(llm, adapter, device, dtype, quantization)
+    return Parts(config, vision.to(device), connector.to(device), llm, tokenizer)
 
 
-def _beside(folder: Path, source: str | Path) -> Path | str:
-    """`source` as a folder of the checkpoint when there is one, else as given (a path or a hub id)."""
-    for place in (folder / source, Path(source).expanduser()):
-        if place.is_dir():
-            return place
-    if str(source) in _PARTS:  # and not looked for on the hub
-        raise CheckpointError(f"the {source} part cannot be loaded from {folder / source}: there is no such folder")
-    return source
+def _place_llm(
+    llm: PreTrainedModel, adapter: Adapter | None, device: torch.device, dtype: torch.dtype, quantization: str | None
+) -> None:
+    """Move a decoder to its device, merged and quantized on the way."""
+    if quantization is None:
+        llm.to(device)
+        if adapter is not None:
+            merge_adapter(adapter, llm)
+        return
+    if adapter is not None:
+        prepare_for(adapter, llm)
+
+    def place(name: str, linear: nn.Linear) -> None:
+        linear.to(device, dtype)
+        if adapter is not None:
+            merge_into(adapter, name, linear)
+
+    quantize(llm, quantization, place)
+    place("lm_head", llm.get_output_embeddings())  # which keeps its full weights
+    _convert(llm, device, dtype)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if not path.exists():
-        raise CheckpointError(f"{path} is missing; weights are read from safetensors only, never from pickles")
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is no safetensors file: {error}") from error
-
-
-def _check_shapes(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
-    for name, tensor in expected.items():
-        if name not in found:
-            raise CheckpointError(f"{path} lacks the tensor {name} of shape {list(tensor.shape)}")
-    for name, tensor in found.items():
-        if name not in expected:
-            raise CheckpointError(f"{path} has the tensor {name} {list(tensor.shape)}, which the base model has not")
-        if tensor.shape != expected[name].shape:
-            raise CheckpointError(
-                f"{path}: the tensor {name} has shape {list(tensor.shape)}, "
-                f"the base model and the vision tower expect {list(expected[name].shape)}"
-            )
-
-
-def _contiguous(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in state.items()}
+def _convert(llm: PreTrainedModel, device: torch.device, dtype: torch.dtype) -> None:
+    """Convert what was not quantized. Quantized weights only move, since a cast would write them out in full."""
+    for module in llm.modules():
+        for parameter in module.parameters(recurse=False):
+            if type(parameter.data) is torch.Tensor:
+                parameter.data = parameter.data.to(device, dtype)
+        for buffer in module.buffers(recurse=False):
+            buffer.data = buffer.data.to(device)
 
 
 def _resolve_device(device: str | torch.device) -> torch.device:
@@ -298,17 +238,3 @@ def _resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtyp
     if resolved not in (torch.float32, torch.float16, torch.bfloat16):
         raise CheckpointError(f"unknown dtype {dtype!r}; expected auto, float32, float16 or bfloat16")
     return resolved
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No report of the text tower's unused tensors and no progress bars in a robot's log."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -1,9 +1,11 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The layers of the Llama family over a preallocated cache, with nothing that streaming inference does not need.
+"""Run the layers of the Llama family over a preallocated cache, with nothing that streaming inference does not need.
 
-Uses the weights of a transformers model (Llama, Mistral, Qwen2, Qwen3); query, key and value weights, and gate and up
-weights, are laid side by side in memory so that one matrix product serves them.
+The weights are those of a transformers model (Llama, Mistral, Qwen2, Qwen3). Building `LlamaLayers` changes that model
+once: query, key and value weights, and gate and up weights, move into one tensor each, so that one matrix product
+serves them. The model's own modules keep working, on views of these tensors, and can still be saved. Weights that are
+quantized or that learn stay where they are.
 """
 
 from __future__ import annotations
@@ -23,25 +25,25 @@ FAMILY = ("llama", "mistral", "qwen2", "qwen3")
 
 
 class _Linear(NamedTuple):
-    """A linear map; called through its function, since a module's call costs as much as a small product."""
+    """A linear map, called as a function because calling a module costs as much as a small product."""
 
     weight: Tensor
     bias: Tensor | None
     transposed: Tensor | None
-    """Of a weight without bias that is not quantised."""
+    """The weight transposed, if there is no bias and it is not quantized."""
 
     def __call__(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.weight, self.bias)
 
-    def added_to(self, residual: Tensor, hidden: Tensor) -> Tensor:
-        """The residual stream with this map of `hidden` added, in one kernel where that can be."""
+    def add_residual(self, residual: Tensor, hidden: Tensor) -> Tensor:
+        """Add this map of `hidden` to the residual stream in place, in one kernel where possible."""
         if self.transposed is None:
-            return residual + self(hidden)
-        return torch.addmm(residual, hidden, self.transposed)
+            return residual.add_(self(hidden))
+        return residual.addmm_(hidden, self.transposed)
 
 
 class _Norm(NamedTuple):
-    """An RMS norm as one kernel."""
+    """Normalize by the root mean square, in one kernel."""
 
     weight: Tensor
     epsilon: float
@@ -51,7 +53,7 @@ class _Norm(NamedTuple):
 
 
 class _CpuNorm(NamedTuple):
-    """The same on a CPU, where PyTorch takes six kernels for it: x w sqrt(d) / hypot(|x|, sqrt(d epsilon))."""
+    """Normalize on a CPU, where PyTorch's own takes six kernels: x w sqrt(d) / hypot(|x|, sqrt(d epsilon))."""
 
     scaled_weight: Tensor
     offset: Tensor
@@ -76,15 +78,24 @@ class _Layer:
 
 
 class LlamaLayers:
-    """Shape letters: M tokens read now, S span of the cache attended to, H heads, G kv heads, D head size, d model."""
+    """Run all layers of a decoder.
+
+    Shape letters: M tokens read now, S span of the cache attended to, H heads, G kv heads, D head size, d model width.
+    """
 
     def __init__(self, llm: PreTrainedModel, max_positions: int) -> None:
+        """Take the weights of a decoder and compute its rotary tables.
+
+        Args:
+            llm: a decoder whose `config.model_type` is in `FAMILY`. Its linear layers are fused (see the module).
+            max_positions: length of the rotary tables.
+        """
         config = llm.config
         self._norm = _norm(llm.model.norm)
         self._head = _linear(llm.lm_head)
         self._num_heads = config.num_attention_heads
         self._num_kv_heads = config.num_key_value_heads
-        self._layers = [_gather(layer) for layer in llm.model.layers]
+        self._layers = [_extract_weights(layer) for layer in llm.model.layers]
         self._head_dim = llm.model.layers[0].self_attn.head_dim
         weight = llm.model.embed_tokens.weight
         positions = torch.arange(max_positions, device=weight.device)[None]
@@ -95,37 +106,60 @@ class LlamaLayers:
         first, second = sin[0, :, None].chunk(2, dim=-1)
         self._sin = torch.cat((-first, second), dim=-1)
 
-    def __call__(self, embeds: Tensor, positions: Tensor, span: int, mask: Tensor | None, cache: StreamCache) -> Tensor:
+    def __call__(
+        self,
+        embeds: Tensor,
+        positions: Tensor,
+        span: int,
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+        cache: StreamCache,
+    ) -> Tensor:
         """Write keys and values at `positions` and return the last hidden states [M, d].
 
         Args:
             embeds: [M, d].
             positions: [M], increasing by one.
             span: how much of the cache is attended to, at least the last position + 1.
-            mask: [H / G * M, span], added to the scores; None for a single token that attends to the whole span.
+            attend: attention of queries [1, G, H / G * M, D] to keys and values [1, G, span, D].
+            cache: where keys and values are written and read.
         """
-        hidden = embeds
+        hidden = embeds.clone()  # the residual stream grows in place
         cos, sin = self._cos[positions], self._sin[positions]
         whole, attended_to = cache.memory.flatten(1, 3).unbind(), cache.memory[..., :span, :].flatten(0, 1).unbind()
         for layer, memory, keys, values in zip(self._layers, whole, attended_to[::2], attended_to[1::2], strict=True):
             query = self._project(layer, layer.input_norm(hidden), positions, cos, sin, memory)
-            attended = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-            hidden = layer.output.added_to(hidden, self._regroup(attended, len(hidden)))
+            attended = attend(query, keys, values)
+            hidden = layer.output.add_residual(hidden, self._regroup(attended, len(hidden)))
             gate, up = _apply(layer.gate_up, layer.post_norm(hidden)).chunk(2, dim=-1)
-            hidden = layer.down.added_to(hidden, layer.activation(gate) * up)
+            hidden = layer.down.add_residual(hidden, layer.activation(gate) * up)
         return hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[K, vocab] of last hidden states [K, d]."""
+        """Compute logits [K, vocab] of last hidden states [K, d]."""
         return self._head(self._norm(hidden))
 
     def group_mask(self, mask: Tensor) -> Tensor:
-        """A mask [M, S] for the queries of one head as the mask of all that share a kv head, [H / G * M, S]."""
+        """Repeat a mask [M, S] for the queries of all heads that share a kv head: [H / G * M, S]."""
         return mask.repeat(self._num_heads // self._num_kv_heads, 1)
 
-    def _project(self, layer, hidden, positions, cos, sin, memory) -> Tensor:
-        """Write keys and values into a layer's `memory` [2 G, max_tokens, D]; the rotated queries
-        [1, G, H / G * M, D]: those that share a kv head stand as rows of one attention, so that no key is copied."""
+    def _project(
+        self, layer: _Layer, hidden: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, memory: Tensor
+    ) -> Tensor:
+        """Write keys and values into a layer's memory and return the rotated queries.
+
+        Queries that share a kv head become rows of one attention, so that no key is copied.
+
+        Args:
+            layer: the layer's weights.
+            hidden: [M, d], normalized.
+            positions: [M].
+            cos: [M, 1, D].
+            sin: [M, 1, D], with the sign of rotate_half.
+            memory: [2 G, max_tokens, D].
+
+        Returns:
+            queries [1, G, H / G * M, D].
+        """
         num_tokens, kv_heads, head_dim = len(hidden), self._num_kv_heads, self._head_dim
         projected = _apply(layer.qkv, hidden).view(num_tokens, -1, head_dim)  # [M, H + 2 G, D]
         rotated = projected[:, :-kv_heads]
@@ -142,28 +176,23 @@ class LlamaLayers:
         return query.view(num_tokens, kv_heads, -1, head_dim).permute(1, 2, 0, 3).reshape(1, kv_heads, -1, head_dim)
 
     def _regroup(self, attended: Tensor, num_tokens: int) -> Tensor:
-        """What was attended to [1, G, H / G * M, D] as [M, H D]."""
+        """Reorder what was attended to, [1, G, H / G * M, D], as [M, H D]."""
         if num_tokens == 1:
             return attended.reshape(1, -1)  # a kernel may give it in another layout
         attended = attended.view(self._num_kv_heads, -1, num_tokens, self._head_dim)
         return attended.permute(2, 0, 1, 3).reshape(num_tokens, -1)
 
 
-def additive(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask that is true where attended to as what is added to the scores: 0 there, minus infinity elsewhere."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, -torch.inf)
-
-
-def _gather(layer: nn.Module) -> _Layer:
+def _extract_weights(layer: nn.Module) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
     norms = (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None
     return _Layer(
         input_norm=_norm(layer.input_layernorm),
-        qkv=_side_by_side(attention.q_proj, attention.k_proj, attention.v_proj),
+        qkv=_fuse_linears(attention.q_proj, attention.k_proj, attention.v_proj),
         query_key_norms=norms and (_norm(norms[0]), _norm(norms[1])),
         output=_linear(attention.o_proj),
         post_norm=_norm(layer.post_attention_layernorm),
-        gate_up=_side_by_side(mlp.gate_proj, mlp.up_proj),
+        gate_up=_fuse_linears(mlp.gate_proj, mlp.up_proj),
         activation=mlp.act_fn.forward,
         down=_linear(mlp.down_proj),
     )
@@ -175,16 +204,16 @@ def _apply(linears: tuple[_Linear, ...], hidden: Tensor) -> Tensor:
     return torch.cat([linear(hidden) for linear in linears], dim=-1)
 
 
-def _side_by_side(*linears: nn.Linear) -> tuple[_Linear, ...]:
-    """One linear map for several of the same input. The given modules keep working on views of the same memory."""
-    # Quantised weights cannot be moved, and those that learn belong to their optimiser.
+def _fuse_linears(*linears: nn.Linear) -> tuple[_Linear, ...]:
+    """Make one linear map of several that read the same input. The modules keep working, on views of its memory."""
+    # Quantized weights cannot be moved, and those that learn belong to their optimizer.
     if any(type(linear.weight.data) is not Tensor or linear.weight.requires_grad for linear in linears):
         return tuple(_linear(linear) for linear in linears)
-    joined = getattr(linears[0], "_joined", None)
-    if joined is not None:
-        parts = joined.weight.split([linear.out_features for linear in linears])
+    fused = getattr(linears[0], "_fused", None)
+    if fused is not None:
+        parts = fused.weight.split([linear.out_features for linear in linears])
         if all(part.data_ptr() == linear.weight.data_ptr() for part, linear in zip(parts, linears, strict=True)):
-            return (joined,)  # by an earlier session of the same model
+            return (fused,)  # by an earlier session of the same model
     weight = torch.cat([linear.weight.data for linear in linears])
     bias = None if linears[0].bias is None else torch.cat([linear.bias.data for linear in linears])
     start = 0
@@ -194,8 +223,9 @@ def _side_by_side(*linears: nn.Linear) -> tuple[_Linear, ...]:
         if bias is not None:
             linear.bias.data = bias[start:stop]
         start = stop
-    linears[0]._joined = _make_linear(weight, bias)  # a tuple, so no weight of the checkpoint
-    return (linears[0]._joined,)
+    fused = _make_linear(weight, bias)
+    linears[0]._fused = fused  # type: ignore[assignment]  # a tuple, which is not saved with the model's weights
+    return (fused,)
 
 
 def _linear(module: nn.Linear) -> _Linear:

@@ -1,10 +1,12 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From camera frames to vision features: letterbox to the tower's square, normalise, encode, pool."""
+"""Turn camera frames into vision features: letterbox to the tower's square, normalize, encode, pool."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,16 +22,29 @@ from transformers.utils.constants import (
 
 from videollm_ros.live.config import LiveConfig
 
-# Per tower family: pixel mean, pixel standard deviation, tokens that stand before the patch grid.
-_FAMILIES = {
-    "siglip_vision_model": (IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, 0),
-    "clip_vision_model": (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1),
+
+@dataclass(frozen=True)
+class TowerFamily:
+    """What the encoder has to know of a family of vision towers."""
+
+    model_class: type[PreTrainedModel]
+    mean: Sequence[float]
+    """Pixel mean of red, green and blue, of values from 0 to 1."""
+    std: Sequence[float]
+    """Pixel standard deviation, likewise."""
+    num_prefix_tokens: int
+    """Tokens before the patch grid. The first is the pooled output; without any it is `pooler_output`."""
+
+
+TOWER_FAMILIES = {
+    "siglip_vision_model": TowerFamily(SiglipVisionModel, IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, 0),
+    "clip_vision_model": TowerFamily(CLIPVisionModel, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1),
 }
-VISION_MODELS = {"siglip_vision_model": SiglipVisionModel, "clip_vision_model": CLIPVisionModel}
+"""By the `model_type` of the tower's configuration. A new family is a new row."""
 
 
 def as_tensor(frames: Tensor | np.ndarray) -> Tensor:
-    """Frames as a tensor, whatever memory they lie in."""
+    """Return frames as a tensor, whatever memory they lie in."""
     if isinstance(frames, np.ndarray):
         # PyTorch takes neither the negative strides of `bgr[..., ::-1]` nor, without a warning, read-only buffers.
         frames = np.require(frames, requirements=("C_CONTIGUOUS", "WRITEABLE"))
@@ -37,10 +52,11 @@ def as_tensor(frames: Tensor | np.ndarray) -> Tensor:
 
 
 def letterbox(frames: Tensor, resolution: int) -> Tensor:
-    """Scale the longest side to `resolution` (bicubic, antialiased) and pad with zeros to a centred square.
+    """Scale the longest side to `resolution` (bicubic, antialiased) and pad with zeros to a centered square.
 
     Args:
         frames: uint8 RGB [T, 3, H, W], any size.
+        resolution: side of the square in pixels.
 
     Returns:
         uint8 RGB [T, 3, resolution, resolution] on the same device.
@@ -49,7 +65,7 @@ def letterbox(frames: Tensor, resolution: int) -> Tensor:
     scale = resolution / max(height, width)
     new_height, new_width = max(1, round(height * scale)), max(1, round(width * scale))
     if (new_height, new_width) != (height, width):
-        # The CPU resizes bytes directly; CUDA knows floats only.
+        # The CPU resizes bytes directly. CUDA resizes floats only.
         pixels = frames if frames.device.type == "cpu" else frames.float()
         pixels = F.interpolate(pixels, (new_height, new_width), mode="bicubic", antialias=True, align_corners=False)
         frames = pixels if pixels.dtype == torch.uint8 else pixels.round_().clamp_(0, 255).to(torch.uint8)
@@ -58,17 +74,19 @@ def letterbox(frames: Tensor, resolution: int) -> Tensor:
 
 
 class VisionEncoder(nn.Module):
-    """A SigLIP or CLIP tower and the pooling of its patches into a frame's few tokens.
+    """Run a SigLIP or CLIP tower and pool its patches into a frame's few tokens.
 
     Raises:
-        ValueError: another family of tower, or one whose frame is not the configured resolution.
+        ValueError: the tower is of another family, or its frames do not have the configured resolution.
     """
 
     def __init__(self, tower: PreTrainedModel, config: LiveConfig) -> None:
+        """Wrap a tower for the frame geometry of `config`."""
         super().__init__()
-        family = tower.config.model_type
-        if family not in _FAMILIES:
-            raise ValueError(f"the vision tower is a {family}; expected one of {', '.join(_FAMILIES)}")
+        model_type = tower.config.model_type
+        if model_type not in TOWER_FAMILIES:
+            raise ValueError(f"the vision tower is a {model_type}; expected one of {', '.join(TOWER_FAMILIES)}")
+        family = TOWER_FAMILIES[model_type]
         if tower.config.image_size != config.frame_resolution:
             raise ValueError(
                 f"the vision tower reads frames of {tower.config.image_size} pixels, "
@@ -76,14 +94,15 @@ class VisionEncoder(nn.Module):
             )
         self.tower = tower
         self.config = config
-        mean, std, self._num_prefix_tokens = _FAMILIES[family]
+        self._num_prefix_tokens = family.num_prefix_tokens
+        mean, std = torch.tensor(family.mean), torch.tensor(family.std)
         # One multiplication and addition instead of three steps over every pixel: (x / 255 - mean) / std.
-        self.register_buffer("scale", 1 / (255 * torch.tensor(std).view(1, 3, 1, 1)), persistent=False)
-        self.register_buffer("shift", -(torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", 1 / (255 * std.view(1, 3, 1, 1)), persistent=False)
+        self.register_buffer("shift", -(mean / std).view(1, 3, 1, 1), persistent=False)
 
     @property
     def hidden_size(self) -> int:
-        """Width of a vision feature, d_vision."""
+        """Return the width of a vision feature, d_vision."""
         return self.tower.config.hidden_size
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -31,8 +31,10 @@ from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, is_demo_checkpoint
 from videollm_ros.live import CheckpointError
 from videollm_ros.media.images import to_rgb
 from videollm_ros.node.autostart import NOT_LOADED, Autostart
+from videollm_ros.node.debug_image import DebugImage
 from videollm_ros.node.diagnostics import CameraDiagnostics, diagnostic_array, model_status, speech_status
 from videollm_ros.node.error_log import ErrorLog
+from videollm_ros.node.image_stamps import ImageStamps
 from videollm_ros.node.image_subscriber import ImageSubscriber
 from videollm_ros.node.messages import seconds
 from videollm_ros.node.model_memory import describe_device, give_memory_back, keep_out_of_collections, load_model
@@ -72,7 +74,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
         )
         self._camera = ImageSubscriber(self, self._image_received, self._images_come)
         self._camera_diagnostics = CameraDiagnostics()
-        self._outputs = TopicOutputs(self)
+        self._stamps = ImageStamps(self, lambda: self.parameters.image.stamp)
+        self._outputs = TopicOutputs(self, self._stamps)
+        self._debug_image = DebugImage(self)
         self._queries = QueryInterfaces(self, self, self._outputs.message, self.errors.query_refused)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
@@ -172,7 +176,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.get_logger().info(f"Loading {parameters.model.checkpoint} ...")
         model = load_model(parameters.model)
         load_image = functools.partial(to_rgb, formats=parameters.image.formats)
-        listeners = (self._outputs, self.errors)
+        listeners = (self._outputs, self.errors, self._debug_image)
         self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
         keep_out_of_collections()
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
@@ -208,9 +212,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         stream, header = self.stream, message.header
         if stream is None:
             return
-        if header.stamp.sec == 0 and header.stamp.nanosec == 0:
-            self.get_logger().warning("The images have no stamp: the time of their arrival is used.", once=True)
-            header.stamp = self.get_clock().now().to_msg()
+        self._stamps.stamp(header)
         stream.offer(message, seconds(header.stamp), header)
 
     def _images_come(self, publisher: str) -> None:
@@ -280,7 +282,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if snapshot is not None:
             statuses.append(speech_status(snapshot, self.errors.query))
             if state == "active":
-                statuses.append(self._camera_diagnostics.status(self._camera, snapshot, self.errors.image))
+                statuses.append(
+                    self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
+                )
         self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
 
 

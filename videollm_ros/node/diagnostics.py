@@ -15,6 +15,7 @@ from rclpy.time import Time
 
 from videollm_ros.assistant.snapshot import StreamSnapshot
 from videollm_ros.node.error_log import LastError
+from videollm_ros.node.image_stamps import ImageStamps
 from videollm_ros.node.image_subscriber import ImageSubscriber
 
 
@@ -40,7 +41,9 @@ class CameraDiagnostics:
         """Begin without images."""
         self._in, self._used, self._dropped = Rate(), Rate(), Rate()
 
-    def status(self, camera: ImageSubscriber, stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
+    def status(
+        self, camera: ImageSubscriber, stream: StreamSnapshot, error: LastError, stamps: ImageStamps
+    ) -> DiagnosticStatus:
         """Return the status of the camera. Rates are since the last call."""
         incoming, used = self._in(camera.received), self._used(stream.frames_used)
         dropping = self._dropped(stream.frames_dropped)
@@ -67,6 +70,7 @@ class CameraDiagnostics:
             "frames skipped as unchanged": stream.context.frames_skipped,
             "frames waiting": stream.frames_waiting,
             "lag behind the newest image (s)": f"{stream.lag:.2f}",
+            "clock": stamps.describe() or "as this machine's",
             "images refused": stream.images_refused,
             "images of other publishers": camera.ignored,
             "last error": error.sentence,

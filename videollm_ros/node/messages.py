@@ -23,20 +23,21 @@ def seconds(stamp: TimeMessage) -> float:
     return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
-def utterance_message(update: UtteranceUpdate, now: Time) -> AssistantUtterance:
+def utterance_message(update: UtteranceUpdate, now: Time, offset: float = 0.0) -> AssistantUtterance:
     """Return the message of an update. The first call makes it, and later calls return the same one.
 
     Args:
         update: One utterance as far as it has grown. Its tag is the image's header, or None.
         now: Time of publication on the node's clock, for the latency. Ignored if the message exists already.
+        offset: Seconds to add to an image's stamp to have it on the node's clock.
     """
     if update.message is None:
-        update.message = _make_message(update, now)
+        update.message = _make_message(update, now, offset)
     message: AssistantUtterance = update.message
     return message
 
 
-def _make_message(update: UtteranceUpdate, now: Time) -> AssistantUtterance:
+def _make_message(update: UtteranceUpdate, now: Time, offset: float) -> AssistantUtterance:
     query = update.query
     message = AssistantUtterance(
         id=update.id,
@@ -53,7 +54,7 @@ def _make_message(update: UtteranceUpdate, now: Time) -> AssistantUtterance:
         message.header = update.tag
         stamp = update.tag.stamp
         # Whole nanoseconds, whatever the stamp: rclpy's Time refuses negative ones.
-        latency = now.nanoseconds - (stamp.sec * 10**9 + stamp.nanosec)
+        latency = now.nanoseconds - (stamp.sec * 10**9 + stamp.nanosec) - round(offset * 1e9)
         message.latency = Duration(sec=latency // 10**9, nanosec=latency % 10**9)
     return message
 

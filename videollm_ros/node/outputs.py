@@ -14,6 +14,7 @@ from videollm_ros.assistant.listeners import StreamListener
 from videollm_ros.assistant.updates import UtteranceUpdate
 from videollm_ros.live import FrameDecision
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
+from videollm_ros.node.image_stamps import ImageStamps
 from videollm_ros.node.messages import probability_message, seconds, utterance_message
 
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -22,9 +23,9 @@ RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 class TopicOutputs(StreamListener):
     """Publishes utterances and probabilities, and writes a line in the log for each utterance."""
 
-    def __init__(self, node: LifecycleNodeMixin) -> None:
+    def __init__(self, node: LifecycleNodeMixin, stamps: ImageStamps) -> None:
         """Make the publishers on a lifecycle node. They are silent while it is not active."""
-        self._node = node
+        self._node, self._stamps = node, stamps
         self._utterances = self._publisher(AssistantUtterance, "~/utterance")
         self._partials = self._publisher(AssistantUtterance, "~/utterance_partial")
         self._held_back = self._publisher(AssistantUtterance, "~/held_back")
@@ -58,7 +59,7 @@ class TopicOutputs(StreamListener):
 
     def message(self, update: UtteranceUpdate) -> AssistantUtterance:
         """Return the one message of an update, for topics, service and action."""
-        return utterance_message(update, self._node.get_clock().now())
+        return utterance_message(update, self._node.get_clock().now(), self._stamps.offset)
 
     def _publisher(self, message_type: type, topic: str) -> LifecyclePublisher:
         return self._node.create_lifecycle_publisher(message_type, topic, RELIABLE)

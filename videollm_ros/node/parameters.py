@@ -76,10 +76,16 @@ class ImageParameters:
         "Reliability of the image subscription; auto: what the publisher offers.",
         choices=("auto", "reliable", "best_effort"),
     )
+    stamp: str = parameter(
+        "auto",
+        "Time of an image. header is its stamp, arrival the time at which it came. auto is the stamp where it has one, "
+        "and finds out how far the camera's clock is off.",
+        choices=("auto", "header", "arrival"),
+    )
     formats: str = parameter(
         "jpeg_png",
-        "Formats of a compressed image that are decoded. all adds WebP, TIFF and BMP: more parsers for peers to reach.",
-        choices=("jpeg_png", "all"),
+        "Formats of a compressed image that are decoded. Every format is one more parser that peers can reach.",
+        choices=("jpeg_png", "jpeg_png_webp"),
     )
 
 

@@ -5,9 +5,9 @@
 For the demo, tests and training of the demo checkpoint: deterministic by seed, quick, without torch or ROS.
 """
 
-from videollm_ros.sim.dialogue import Reply, dialogue, record, replies
-from videollm_ros.sim.events import quiet_intervals, quiet_minutes, says
+from videollm_ros.sim.dialogue import Reply, dialogue, replies, to_record
 from videollm_ros.sim.questions import Question, answer_is_right
+from videollm_ros.sim.scoring import matches, quiet_intervals, quiet_minutes
 from videollm_ros.sim.sentences import STYLES, event_text, parse_event
 from videollm_ros.sim.tabletop import MIN_RESOLUTION, Tabletop
 from videollm_ros.sim.vocabulary import sentences, vocabulary
@@ -25,12 +25,12 @@ __all__ = [
     "answer_is_right",
     "dialogue",
     "event_text",
+    "matches",
     "parse_event",
     "quiet_intervals",
     "quiet_minutes",
-    "record",
     "replies",
-    "says",
     "sentences",
+    "to_record",
     "vocabulary",
 ]

@@ -9,6 +9,7 @@ from videollm_ros.sim.tabletop import Tabletop
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Write what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m videollm_ros.sim", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="which stream (default 0)")
     parser.add_argument("--seconds", type=float, default=60.0, help="its length (default 60)")

@@ -1,12 +1,12 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers: their wording, short or in a full sentence, and whether any wording says what is true.
+"""Answers: their wording, short or in a full sentence, and what any wording says.
 
-The form of an answer follows the stream's style, as everything said does: short, unless the user's request
-was for full sentences.
+The form of an answer follows the stream's style: short, unless the user asked for full sentences.
 """
 
 import re
+from typing import Any
 
 from videollm_ros.sim.sentences import event_text, items_in, parse_event
 from videollm_ros.sim.world import COLOURS, Event, Item
@@ -34,24 +34,28 @@ def _sentence(text: str) -> str:
 
 
 def answer_table(items: tuple[Item, ...], full: bool) -> str:
+    """Say what is on the table."""
     if not items:
         return "There is nothing on the table." if full else "Nothing."
     return f"There is {_a(items)} on the table." if full else _sentence(_a(items))
 
 
 def answer_holding(item: Item | None, full: bool) -> str:
+    """Say what the gripper holds."""
     if item is None:
         return "It is holding nothing." if full else "Nothing."
     return f"It is holding a {item}." if full else f"A {item}."
 
 
 def answer_last(event: Event | None, full: bool) -> str:
+    """Say what happened last."""
     if event is None:
         return "Nothing has happened yet." if full else "Nothing yet."
     return event_text(event.kind, event.item, "full" if full else "past")
 
 
 def answer_count(count: int, colour: str | None, full: bool) -> str:
+    """Say how many objects there are, of a color when one is given."""
     if not full:
         return "None." if count == 0 else _sentence(NUMBERS[count])
     verb, noun = ("is", "object") if count == 1 else ("are", "objects")
@@ -63,21 +67,24 @@ def answer_count(count: int, colour: str | None, full: bool) -> str:
 
 
 def answer_check(item: Item, seen: bool, full: bool) -> str:
+    """Say whether an item is visible."""
     if not full:
         return "Yes." if seen else "No."
     return f"Yes, there is a {item}." if seen else f"No, there is no {item}."
 
 
 def answer_colour(item: Item, full: bool) -> str:
+    """Say which color an item has."""
     return f"The {item.shape} is {item.colour}." if full else _sentence(item.colour)
 
 
 def answer_where(place: str, full: bool) -> str:
+    """Say where an item is."""
     return f"It is {WHERE[place]}." if full else _sentence(WHERE[place])
 
 
-def parse_answer(kind: str, text: str):
-    """What an answer says, comparable with `Question.meaning`; None when it says nothing definite.
+def parse_answer(kind: str, text: str) -> object:
+    """Return what an answer says, comparable with `Question.meaning`, or None when it says nothing definite.
 
     By kind of question: "table" gives a frozenset of items, "holding" an item or "nothing", "gripper" and
     "event" an event's meaning or "nothing", "count" an int, "check" a bool, "colour" a colour, "where" a
@@ -106,6 +113,6 @@ def parse_answer(kind: str, text: str):
     raise ValueError(f"no question is of kind {kind!r}.")
 
 
-def _only(values: set):
+def _only(values: set[Any]) -> Any:
     values.discard(None)
     return values.pop() if len(values) == 1 else None

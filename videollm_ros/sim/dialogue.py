@@ -5,6 +5,7 @@
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from videollm_ros.sim.questions import Question
 from videollm_ros.sim.sentences import DEFAULT_STYLE, event_text
@@ -37,7 +38,8 @@ def replies(tabletop: Tabletop, fps: float = 2.0, questions: bool = True) -> lis
     """
     said, style = [], DEFAULT_STYLE
     asked = tabletop.questions if questions else []
-    for cause in sorted((*tabletop.events, *asked), key=lambda cause: cause.time):
+    causes: list[Event | Question] = [*tabletop.events, *asked]
+    for cause in sorted(causes, key=lambda cause: cause.time):
         frame = frame_after(cause.time, fps)
         if isinstance(cause, Question):
             style = cause.style or style
@@ -62,7 +64,7 @@ def dialogue(
     tail: bool = True,
     start: int = 0,
     stop: int | None = None,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """The conversation over `tabletop.frames(fps, start, stop)`, as messages of the roles stream, user and assistant.
 
     A sentence follows the first frame that shows its event; a question follows the frame at its time and is
@@ -88,12 +90,16 @@ def dialogue(
     return messages
 
 
-def record(tabletop: Tabletop, fps: float = 2.0, start: int = 0, **options) -> dict:
-    """The dialogue as one line of a dataset: `{"video", "frames": [start, stop], "conversation"}`."""
+def to_record(tabletop: Tabletop, fps: float = 2.0, start: int = 0, **options: Any) -> dict[str, Any]:
+    """Return the dialogue as one line of a dataset: `{"video", "frames": [start, stop], "conversation"}`."""
     conversation = dialogue(tabletop, fps, start=start, **options)
     stop = start + sum(message.get("num_frames", 0) for message in conversation)
     return {"video": f"tabletop-{tabletop.seed}", "frames": [start, stop], "conversation": conversation}
 
 
-def _stream(num_frames: int) -> dict:
+record = to_record
+"""The name of earlier versions."""
+
+
+def _stream(num_frames: int) -> dict[str, Any]:
     return {"role": "stream", "num_frames": num_frames, "learn": True}

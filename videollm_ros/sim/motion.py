@@ -23,9 +23,11 @@ class Motion:
     smooth: bool = False
 
     def at(self, time: float) -> Point:
+        """Return the position at `time` [s]."""
         part = min(max((time - self.start) / (self.stop - self.start), 0.0), 1.0)
         part = part * part * (3 - 2 * part) if self.smooth else part * part
-        return tuple(a + (b - a) * part for a, b in zip(self.origin, self.target, strict=True))
+        (x, y), (to_x, to_y) = self.origin, self.target
+        return x + (to_x - x) * part, y + (to_y - y) * part
 
 
 @dataclass
@@ -36,10 +38,11 @@ class Track:
     motions: list[Motion] = field(default_factory=list)
 
     def add(self, start: float, stop: float, origin: Point, target: Point, smooth: bool = False) -> None:
+        """Add a motion after those that there are."""
         self.motions.append(Motion(start, stop, origin, target, smooth))
 
     def at(self, time: float) -> Point | None:
-        """Position at `time` [s], or None before the thing is first to be seen."""
+        """Return the position at `time` [s], or None before the thing is first visible."""
         index = bisect_right(self.motions, time, key=lambda motion: motion.start) - 1
         if index < 0:
             return self.initial

@@ -6,8 +6,9 @@ In most streams there is a request, usually at once. It is answered with what is
 style of everything said from then on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -102,11 +103,15 @@ def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Qu
 def write_question(
     rng: np.random.Generator, script: Script, time: float, full: bool, kinds: Sequence[str] = ()
 ) -> Question:
-    """A question at `time` [s], with its answer in short or in a `full` sentence.
+    """Write a question with its answer.
 
     Args:
-        kinds: keys of `WEIGHTS` to draw from evenly; none for all, as often as it says. Where one has nothing to ask
-            about, the question is of the kind "table" or "count" instead.
+        rng: draws the kind and the items.
+        script: what happens in the stream.
+        time: when it is asked, in seconds.
+        full: answer in a full sentence.
+        kinds: keys of `WEIGHTS` to draw from evenly. None: all, as often as `WEIGHTS` says. A kind that has nothing to
+            ask about becomes "table" or "count".
     """
     state, past = script.state(time), script.past(time)
     shares = dict.fromkeys(kinds, 1.0) or WEIGHTS
@@ -116,7 +121,7 @@ def write_question(
     if kind in ("colour", "where") and not _nameable(state, kind):
         kind = "count"
 
-    def question(text: str, meaning, answer, *about) -> Question:
+    def question(text: str, meaning: object, answer: Callable[..., str], *about: Any) -> Question:
         return Question(time, text, kind, meaning, answer(*about, full))
 
     if kind == "table":
@@ -166,5 +171,5 @@ def _item_to_check(rng: np.random.Generator, state: State) -> Item:
     return pool[int(rng.integers(len(pool)))]
 
 
-def _meaning(event: Event | None):
+def _meaning(event: Event | None) -> object:
     return event.meaning if event else "nothing"

@@ -4,6 +4,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -93,6 +94,7 @@ class Director:
         }
 
     def write(self) -> Script:
+        """Draw what happens until the time is over."""
         for _ in range(self.rng.choice(3, p=(0.4, 0.4, 0.2))):
             place, item = self._any(self._free()), self._new_item()
             self._enter(item, 0.0, self._spot(place))
@@ -208,7 +210,7 @@ class Director:
 
     # Draws
 
-    def _any(self, options: list):
+    def _any(self, options: list[Any]) -> Any:
         return options[int(self.rng.integers(len(options)))]
 
     def _spot(self, place: str) -> Point:
@@ -231,10 +233,10 @@ class Director:
 
 
 def _hand_above(actor: Actor) -> float:
-    """y of the gripper's hold when its fingers, made for this item, are just out of view."""
+    """Return y of the gripper's hold when its fingers, made for this item, are just out of view."""
     return ABOVE_Y + TIP * actor.size
 
 
 def write_script(seed: int, seconds: float) -> Script:
-    """The script of `seconds` [s] of stream, the same for the same arguments."""
+    """Write the script of a stream of `seconds` [s], the same for the same arguments."""
     return Director(np.random.default_rng((seed, 1)), seconds).write()

@@ -5,6 +5,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -30,7 +31,7 @@ def write_video(tabletop: Tabletop, path: Path, fps: float) -> None:
         container.mux(stream.encode())
 
 
-def annotations(tabletop: Tabletop) -> dict:
+def annotations(tabletop: Tabletop) -> dict[str, Any]:
     """Events and questions of the stream, times in seconds, ready for JSON."""
     return {
         "seed": tabletop.seed,

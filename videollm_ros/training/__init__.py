@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training: the streaming objective on the Hugging Face Trainer, configured by one YAML file."""
 
-from videollm_ros.training.config import ConfigError, TrainConfig
+from videollm_ros.training.config import TrainConfig
+from videollm_ros.training.yaml_dataclass import ConfigError
 
 __all__ = ["ConfigError", "TrainConfig"]

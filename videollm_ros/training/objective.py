@@ -1,16 +1,15 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The streaming objective as a module: a batch in, its loss and the loss of its two kinds of decision out."""
+"""The streaming objective as a module: a batch goes in, its loss and the losses of its two kinds of decision out."""
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from videollm_ros.live import LiveModel
-from videollm_ros.live.template import IGNORED
-from videollm_ros.training.lessons import EventLesson, StateLesson
+from videollm_ros.live.loss import stream_loss
+from videollm_ros.training.simulator.auxiliary_losses import EventLoss, StateLoss
 
 
 class StreamingObjective(nn.Module):
@@ -20,15 +19,23 @@ class StreamingObjective(nn.Module):
         self,
         live: LiveModel,
         stream_weight: float = 1.0,
-        event_lesson: EventLesson | None = None,
-        state_lesson: StateLesson | None = None,
+        event_loss: EventLoss | None = None,
+        state_loss: StateLoss | None = None,
     ) -> None:
+        """Put the model and its losses together.
+
+        Args:
+            live: the model.
+            stream_weight: w of the paper.
+            event_loss: learns the events of the simulator on the frames.
+            state_loss: learns its state on the frames.
+        """
         super().__init__()
         self.live = live
         self.stream_weight = stream_weight
-        self.event_lesson = event_lesson
-        self.state_lesson = state_lesson
-        self.learns_vision = any(parameter.requires_grad for parameter in live.vision.parameters())
+        self.event_loss = event_loss
+        self.state_loss = state_loss
+        self.trains_vision = any(parameter.requires_grad for parameter in live.vision.parameters())
 
     def forward(
         self,
@@ -43,7 +50,7 @@ class StreamingObjective(nn.Module):
         """Read a batch as `data.Collator` makes it.
 
         Returns:
-            sums over positions, so that batches can be put together: loss_sum, num_learned, stream_sum, num_stream,
+            sums over positions, so that batches can be added up: loss_sum, num_learned, stream_sum, num_stream,
             text_sum, num_text. `loss` is loss_sum / num_learned.
 
         Raises:
@@ -52,28 +59,24 @@ class StreamingObjective(nn.Module):
         if features is None:
             if frames is None:
                 raise ValueError("a batch needs features or frames")
-            with torch.set_grad_enabled(self.learns_vision and torch.is_grad_enabled()):
-                features = self.live.encode(frames)
+            features = self._encode(frames)
         # Behind a dialogue padding needs no mask: a causal decoder never looks there, and is faster without one.
         order = attention_mask.argsort(dim=1, descending=True, stable=True)
         input_ids, labels = input_ids.gather(1, order), labels.gather(1, order)
         logits = self.live(input_ids, features).logits
-        learned = labels != IGNORED
-        losses = F.cross_entropy(logits[learned].float(), labels[learned], reduction="none")
-        stream = (input_ids == self.live.template.frame_token_id)[learned]
-        weighted = torch.where(stream, losses * self.stream_weight, losses).sum()
-        num_learned = learned.sum()
         is_frame = input_ids == self.live.template.frame_token_id
-        if self.event_lesson is not None:
-            weighted = weighted + self.event_lesson(is_frame, events)
-        if self.state_lesson is not None:
-            weighted = weighted + self.state_lesson(is_frame, states)
-        return {
-            "loss": weighted / num_learned.clamp(min=1),
-            "loss_sum": weighted,
-            "num_learned": num_learned,
-            "stream_sum": losses[stream].sum().detach(),
-            "num_stream": stream.sum(),
-            "text_sum": losses[~stream].sum().detach(),
-            "num_text": (~stream).sum(),
-        }
+        sums = stream_loss(logits, labels, is_frame, self.stream_weight)
+        weighted = sums.loss_sum
+        if self.event_loss is not None and events is not None:
+            weighted = weighted + self.event_loss(is_frame, events)
+        if self.state_loss is not None and states is not None:
+            weighted = weighted + self.state_loss(is_frame, states)
+        sums = sums._replace(loss_sum=weighted)
+        return {"loss": sums.loss, **sums._asdict()}
+
+    def _encode(self, frames: Tensor) -> Tensor:
+        """Encode frames uint8 [T, 3, R, R], with a gradient when the tower is trained."""
+        # A tower takes no empty batch. Of dialogues without frames it encodes one that nobody reads.
+        pictures = frames if len(frames) else frames.new_zeros(1, *frames.shape[1:])
+        with torch.set_grad_enabled(self.trains_vision and torch.is_grad_enabled()):
+            return self.live.encode(pictures)[: len(frames)]

@@ -8,7 +8,6 @@ for a model.
 
 from __future__ import annotations
 
-import copy
 import logging
 import shutil
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from videollm_ros.live import LiveModel
+from videollm_ros.live.adapter import ADAPTER_WEIGHTS, write_adapter
 
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _VISION = "vision"
 log = logging.getLogger(__name__)
 
@@ -35,6 +34,8 @@ def write_checkpoint(model: LiveModel, folder: str | Path, *, base_is_untouched:
     """Write what `LiveModel.from_pretrained` loads. A LoRA adapter that is not written as one is merged, in place.
 
     Args:
+        model: what was trained.
+        folder: replaced when all is written.
         base_is_untouched: the parts that did not learn are those that `model.config` names. An adapter on anything else
             would be put on another model when it is loaded: then the folder holds the whole, merged model.
         vision_learned: write the vision tower into an adapter folder as well, since the original is another one.
@@ -54,10 +55,10 @@ def write_half(checkpoint: str | Path, folder: str | Path) -> None:
     """Write a checkpoint of `write_checkpoint` once more, in half precision."""
     checkpoint = Path(checkpoint)
     with _appearing(Path(folder)) as partial:
-        if (checkpoint / _ADAPTER_WEIGHTS).exists():
+        if (checkpoint / ADAPTER_WEIGHTS).exists():
             shutil.copytree(checkpoint, partial, dirs_exist_ok=True)
-            tensors = load_file(checkpoint / _ADAPTER_WEIGHTS)
-            save_file({name: tensor.half() for name, tensor in tensors.items()}, partial / _ADAPTER_WEIGHTS)
+            tensors = load_file(checkpoint / ADAPTER_WEIGHTS)
+            save_file({name: tensor.half() for name, tensor in tensors.items()}, partial / ADAPTER_WEIGHTS)
         else:
             LiveModel.from_pretrained(checkpoint, device="cpu", dtype=torch.float16).save_pretrained(partial)
 
@@ -81,20 +82,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 
 def _write_adapter(model: LiveModel, folder: Path, vision_learned: bool) -> None:
-    from peft import get_peft_model_state_dict
-
-    adapter = copy.copy(model.llm.peft_config["default"])
-    # The published checkpoint was saved from a decoder that had the connector as a child.
-    adapter.modules_to_save = ["connector"]
-    adapter.inference_mode = True
-    adapter.save_pretrained(folder)
-    tensors = get_peft_model_state_dict(model.llm)
-    for name, tensor in model.connector.state_dict().items():
-        tensors[f"base_model.model.connector.{name}"] = tensor
-    save_file(
-        {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-        folder / _ADAPTER_WEIGHTS,
-    )
+    write_adapter(model.llm, model.connector, folder)
     config = model.config
     if vision_learned:
         model.vision.tower.save_pretrained(folder / _VISION)

@@ -25,7 +25,7 @@ def ratio(parts: Sequence[Parts]) -> float | None:
 
 
 def interval(parts: Sequence[Parts]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a figure. None with too few recordings, or where a draw has nothing to count."""
+    """Return the 95 % interval of a figure. None with too few recordings."""
     return _bootstrap([parts])
 
 
@@ -35,10 +35,12 @@ def difference_interval(parts: Sequence[Parts], other: Sequence[Parts]) -> tuple
 
 
 def _bootstrap(runs: Sequence[Sequence[Parts]]) -> tuple[float, float] | None:
-    count = len(runs[0])
-    if count < FEWEST_RECORDINGS:
-        return None
     values = np.asarray(runs, float)  # [runs, recordings, 2]
+    if values.shape[1] < FEWEST_RECORDINGS:
+        return None
+    values = values[:, (values[..., 1] > 0).any(0)]  # a recording without anything to count says nothing
+    if values.shape[1] < 2:
+        return None
 
     def statistic(drawn: np.ndarray, axis: int) -> np.ndarray:
         sums = values[:, drawn.astype(int)].sum(axis=-2)  # [runs, draws, 2]
@@ -47,12 +49,15 @@ def _bootstrap(runs: Sequence[Sequence[Parts]]) -> tuple[float, float] | None:
         return np.asarray(figures[-1] - (figures[0] if len(figures) > 1 else 0.0))
 
     drawn = bootstrap(
-        (np.arange(count),),
+        (np.arange(values.shape[1]),),
         statistic,
         n_resamples=_RESAMPLES,
         method="percentile",
         axis=-1,
         rng=np.random.default_rng(0),
-    ).confidence_interval
-    low, high = float(drawn.low), float(drawn.high)
-    return (low, high) if np.isfinite([low, high]).all() else None
+    ).bootstrap_distribution
+    defined = drawn[np.isfinite(drawn)]  # of two runs, one may have nothing to count in a draw
+    if len(defined) < _RESAMPLES / 2:
+        return None
+    low, high = np.percentile(defined, (2.5, 97.5))
+    return float(low), float(high)
