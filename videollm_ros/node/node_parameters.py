@@ -12,7 +12,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from videollm_ros.node.parameters import Declaration, Parameters, declarations, problem_with, read
+from videollm_ros.node.parameter_schema import Declaration, declarations, problem_with, read
 
 # Declared by rclpy on every node and read-only to it, so that no node could load its own dump.
 OF_RCLPY = "start_type_description_service"
@@ -57,7 +57,7 @@ class NodeParameters:
     def __init__(
         self,
         node: Node,
-        cls: type = Parameters,
+        cls: type,
         on_change: Callable[[Any], None] = lambda _: None,
         problem_now: Callable[[str, object], str | None] = lambda name, value: None,
         locked: Callable[[], str] = lambda: RESTART,
