@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
@@ -70,6 +71,15 @@ def test_an_integer_is_taken_for_a_double_at_the_start_and_later(tmp_path):
         assert parameters.current.stream.threshold == 1.0
         assert isinstance(node.get_parameter("stream.threshold").value, float)
         assert not node.set_parameters([Parameter("stream.threshold", value=2)])[0].successful
+        node.destroy_node()
+
+
+def test_a_misspelled_parameter_that_is_set_later_is_named_too(tmp_path):
+    with given(tmp_path):
+        node = rclpy.create_node("any")
+        NodeParameters(node, Parameters)
+        with pytest.raises(ParameterNotDeclaredException, match=r"Did you mean stream\.threshold\?"):
+            set_parameter(node, "stream.treshold", 0.5)
         node.destroy_node()
 
 

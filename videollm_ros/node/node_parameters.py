@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -17,6 +18,13 @@ from videollm_ros.node.parameter_schema import Declaration, declarations, proble
 # Declared by rclpy on every node and read-only to it, so that no node could load its own dump.
 OF_RCLPY = "start_type_description_service"
 RESTART = "It is read when the node starts: start it again with the new value."
+
+
+class UnknownParameterError(ParameterNotDeclaredException):
+    """A parameter that does not exist was set. The text is a sentence with the one that may be meant."""
+
+    def __init__(self, sentence: str):
+        Exception.__init__(self, sentence)
 
 
 def descriptor(declaration: Declaration) -> ParameterDescriptor:
@@ -75,9 +83,16 @@ class NodeParameters:
         if node.has_parameter(OF_RCLPY):
             node.describe_parameter(OF_RCLPY).read_only = False  # `_check` refuses every change instead
         self.current = self._read()
-        node.add_pre_set_parameters_callback(self._as_doubles)
+        node.add_pre_set_parameters_callback(self._prepare)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._changed)
+
+    def _prepare(self, changes: list[Parameter]) -> list[Parameter]:
+        """Take integers for doubles. Raises `UnknownParameterError`, whose sentence whoever sets the parameter gets."""
+        for change in changes:
+            if not self._node.has_parameter(change.name):
+                raise UnknownParameterError(self._unknown(change.name))
+        return self._as_doubles(changes)
 
     def _as_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
         """Replace the integers among parameters that are doubles."""
