@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+from videollm_ros.assistant import AssistantSettings, StreamSettings
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.evaluation.encoder import WatchSettings
 from videollm_ros.evaluation.recording import BagRecording, VideoRecording
 from videollm_ros.evaluation.transcribe import RecordingError, transcribe
 from videollm_ros.live import StreamSession
@@ -192,7 +192,7 @@ def test_a_query_before_the_first_image_is_answered_at_it_and_one_behind_the_end
 
 def test_the_frame_rate_is_that_of_the_model_or_the_one_that_is_asked_for(demo_model, bags, tabletop):
     recording = BagRecording(bags / "mcap" / "table")
-    transcript = transcribe(demo_model, recording, WatchSettings(fps=1.0))
+    transcript = transcribe(demo_model, recording, AssistantSettings(stream=StreamSettings(fps=1.0)))
     assert len(transcript.decisions) == tabletop.num_frames(1.0)
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from videollm_ros.evaluation.encoder import WatchSettings
+from videollm_ros.assistant import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings
 from videollm_ros.evaluation.scores.judged import ScoreSettings
 from videollm_ros.evaluation.scores.words import ExactMatcher, Matcher, SimulatorMatcher
-from videollm_ros.live import DEFAULT_THRESHOLD, ContextLimits, SpeakRule
+from videollm_ros.live import DEFAULT_THRESHOLD, SpeakRule
 
 MATCHERS = ("exact", "simulator", "similarity", "judge")
 
@@ -68,7 +68,13 @@ def _add_watching(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-gap", type=float, default=10.0, help="seconds without images that begin a new stream")
     parser.add_argument("--max-new-tokens", type=int, default=100, help="tokens after which a reply is cut off")
-    parser.add_argument("--context-tokens", type=int, help="size of the context; default: as the model was trained")
+    parser.add_argument("--context-tokens", type=int, default=0, help="size of the context; 0: as trained")
+    parser.add_argument(
+        "--repeat-window",
+        type=float,
+        default=SpeechSettings().repeat_window,
+        help="seconds in which the node holds a stutter back; 0: everything that the model says is said",
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
 
@@ -93,7 +99,7 @@ def _add_scoring(parser: argparse.ArgumentParser, annotations_needed: bool) -> N
     parser.add_argument("--every-seconds", type=float, default=defaults.every_seconds, help="period of a baseline")
 
 
-def watch_settings(given: argparse.Namespace) -> WatchSettings:
+def watch_settings(given: argparse.Namespace) -> AssistantSettings:
     """Return how the model watches.
 
     Raises:
@@ -103,13 +109,18 @@ def watch_settings(given: argparse.Namespace) -> WatchSettings:
         raise ValueError(
             f"--fps {given.fps} and --max-gap {given.max_gap}: the rate is not negative, the gap above 0 s."
         )
-    return WatchSettings(
-        fps=given.fps,
-        max_gap=given.max_gap,
-        rule=SpeakRule(given.threshold, given.rule),
-        max_new_tokens=given.max_new_tokens,
-        context=ContextLimits(max_tokens=given.context_tokens),
-        instruction=given.instruction,
+    SpeakRule(given.threshold, given.rule)  # says what is no probability before a model is loaded
+    return AssistantSettings(
+        stream=StreamSettings(
+            fps=given.fps,
+            max_gap=given.max_gap,
+            threshold=given.threshold,
+            rule=given.rule,
+            max_new_tokens=given.max_new_tokens,
+            instruction=given.instruction,
+        ),
+        context=ContextSettings(max_tokens=given.context_tokens),
+        speech=SpeechSettings(repeat_window=given.repeat_window),
     )
 
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -19,33 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videollm_ros.assistant import StreamSettings
 from videollm_ros.evaluation.recording import RecordedImage, Recording, SampledImage, sample
 from videollm_ros.evaluation.transcript import Transcript
-from videollm_ros.live import ContextLimits, LiveModel, SpeakRule
+from videollm_ros.live import LiveModel
 from videollm_ros.live.embed_ahead import embed
 from videollm_ros.media.bags import NANOSECONDS, to_seconds
-from videollm_ros.media.images import ImageError
+from videollm_ros.media.errors import ImageError
 
 FRAMES_PER_BATCH = 32
 THUMBNAIL_SIDE = 176  # pixels of the longer side
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 72]
 _END = None
 _END_OF_IMAGES = object()
-
-
-@dataclass(frozen=True)
-class WatchSettings:
-    """Say how a model watches a recording. The defaults are those of the node."""
-
-    fps: float = 0.0
-    """Frames per second of the recording's time. 0 takes the rate at which the model was trained."""
-    max_gap: float = 10.0
-    """Seconds between two images after which a new stream begins."""
-    rule: SpeakRule = field(default_factory=SpeakRule)
-    max_new_tokens: int = 100
-    context: ContextLimits = field(default_factory=ContextLimits)
-    instruction: str = ""
-    """A standing instruction. Empty gives none."""
 
 
 @dataclass
@@ -69,7 +55,9 @@ class Encoder:
         BagError, VideoError: the recording cannot be read any further.
     """
 
-    def __init__(self, model: LiveModel, recording: Recording, settings: WatchSettings, transcript: Transcript) -> None:
+    def __init__(
+        self, model: LiveModel, recording: Recording, settings: StreamSettings, transcript: Transcript
+    ) -> None:
         self._model, self._recording, self._settings, self.transcript = model, recording, settings, transcript
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue(1)
         self._stop = threading.Event()

@@ -13,11 +13,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from videollm_ros.assistant import AssistantSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotationError, read_events, read_queries
 from videollm_ros.evaluation.arguments import score_settings, watch_settings
-from videollm_ros.evaluation.encoder import WatchSettings
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
+from videollm_ros.evaluation.real_time import transcribe_in_real_time
 from videollm_ros.evaluation.recording import BagRecording, Recording, VideoRecording, find_videos
 from videollm_ros.evaluation.report.page import write_report, write_summary
 from videollm_ros.evaluation.results import (
@@ -54,7 +55,10 @@ def evaluate_recordings(given: argparse.Namespace) -> None:
     }
     results = []
     for recording, happened in zip(recordings, events, strict=True):
-        transcript = transcribe_with_progress(model, recording, watching, queries)
+        if given.real_time:
+            transcript = transcribe_in_real_time(model, recording, watching, queries)
+        else:
+            transcript = transcribe_with_progress(model, recording, watching, queries)
         asked = [*recording.queries(), *queries]
         results.append(make_result(transcript, happened, asked, scoring))
         folder = given.output if len(recordings) == 1 else given.output / recording.name
@@ -116,7 +120,7 @@ def events_of(annotations: Path | None, recording: Recording, count: int) -> lis
 
 
 def transcribe_with_progress(
-    model: LiveModel, recording: Recording, watching: WatchSettings, queries: Sequence[Any]
+    model: LiveModel, recording: Recording, watching: AssistantSettings, queries: Sequence[Any]
 ) -> Transcript:
     """Let the model watch a recording behind a progress bar.
 
@@ -128,17 +132,14 @@ def transcribe_with_progress(
 
 
 def describe_settings(
-    given: argparse.Namespace, watching: WatchSettings, scoring: ScoreSettings, model: LiveModel
+    given: argparse.Namespace, watching: AssistantSettings, scoring: ScoreSettings, model: LiveModel
 ) -> dict[str, Any]:
     """Return every setting as it stands in metrics.json."""
     return {
-        "fps": watching.fps or model.config.frame_fps,
-        "max_gap": watching.max_gap,
-        "threshold": watching.rule.threshold,
-        "rule": watching.rule.form,
-        "max_new_tokens": watching.max_new_tokens,
+        **dataclasses.asdict(watching.stream),
+        "fps": watching.stream.fps or model.config.frame_fps,
         "context": dataclasses.asdict(watching.context),
-        "instruction": watching.instruction,
+        "repeat_window": watching.speech.repeat_window,
         "topic": getattr(given, "topic", ""),
         "stamps": getattr(given, "stamps", "media time"),
         "real_time": getattr(given, "real_time", False),

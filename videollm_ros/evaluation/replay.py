@@ -6,13 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
+from videollm_ros.assistant import AssistantSettings
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.evaluation.encoder import Batch, Encoder, WatchSettings
+from videollm_ros.evaluation.encoder import Batch, Encoder
 from videollm_ros.evaluation.recording import Recording
 from videollm_ros.evaluation.transcribe import Watcher
 from videollm_ros.evaluation.transcript import ANSWERS, SPEAKS, Decision, Transcript
 from videollm_ros.live import LiveModel, SpeakRule
+from videollm_ros.live.speak_rule import Form
 
 _SNAPSHOTS = 12  # of a run: each holds a whole KV cache
 
@@ -40,12 +43,16 @@ class Replay:
     """
 
     def __init__(
-        self, model: LiveModel, recording: Recording, settings: WatchSettings, queries: Sequence[AnnotatedQuery] = ()
+        self,
+        model: LiveModel,
+        recording: Recording,
+        settings: AssistantSettings,
+        queries: Sequence[AnnotatedQuery] = (),
     ) -> None:
         self._model, self._settings = model, settings
         self._queries = [*recording.queries(), *queries]
         self._seen = Transcript(recording.name)
-        self._batches: list[Batch] = list(Encoder(model, recording, settings, self._seen))
+        self._batches: list[Batch] = list(Encoder(model, recording, settings.stream, self._seen))
         if not self._batches:
             raise ValueError(f"{recording.name} gives no frame to watch. {' '.join(self._seen.notes)}")
         self._first_frames = [0]  # number of the first frame of each batch
@@ -60,7 +67,7 @@ class Replay:
 
         Frames are read only from the first on whose decision differs from that of an earlier run, or may differ.
         """
-        rule = replace(self._settings.rule, threshold=threshold)
+        rule = SpeakRule(threshold, cast(Form, self._settings.stream.rule))
         best, same = None, -1
         for run in self._runs:
             differs = first_difference(run.transcript.decisions, run.rule, rule)
@@ -86,7 +93,7 @@ class Replay:
         """Return the number of a batch and a watcher as it was before it: the latest snapshot before a frame."""
         usable = [n for n in run.snapshots if self._first_frames[n] <= frame] if run is not None else []
         if run is None or not usable:
-            blank = replace(self._seen, decisions=[], utterances=[], thumbnails={}, timings={})
+            blank = replace(self._seen, decisions=[], utterances=[], held_back=[], thumbnails={}, timings={})
             return 0, Watcher(self._model, self._settings, blank, self._queries)
         return max(usable), run.snapshots[max(usable)].fork()
 

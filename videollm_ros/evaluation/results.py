@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -81,6 +82,10 @@ def make_metrics(results: Sequence[Result], settings: ScoreSettings, provenance:
         values["counts"] = _add_up([each.totals for each in counted])
         values["baselines"] = baselines(pairs, settings)
         values["calibration"] = _calibration(annotated)
+    latencies = [said.latency for each in results for said in each.transcript.utterances if said.latency is not None]
+    if latencies:
+        values["mean_latency"] = statistics.mean(latencies)
+        values["worst_latency"] = max(latencies)
     values["frames"] = sum(len(result.transcript.decisions) for result in results)
     values["seconds"] = sum(result.transcript.seconds for result in results)
     values["images"] = _add_up([result.transcript.counts for result in results])
@@ -125,6 +130,10 @@ def _describe(result: Result) -> dict[str, Any]:
         "timings": {name: round(spent, 4) for name, spent in transcript.timings.items()},
         "notes": transcript.notes,
     }
+    if transcript.latency:
+        described["latency"] = {
+            stage: {"mean": mean, "worst": worst} for stage, (mean, worst) in transcript.latency.items()
+        }
     if result.counts is not None and result.events is not None:
         described["figures"] = figures([result.counts])
         described["events"] = [

@@ -7,16 +7,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from videollm_ros.assistant import AssistantSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery, read_queries
 from videollm_ros.evaluation.arguments import score_settings, watch_settings
-from videollm_ros.evaluation.encoder import WatchSettings
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
 from videollm_ros.evaluation.record_commands import describe_settings, events_of, open_recordings
 from videollm_ros.evaluation.recording import Recording
@@ -25,7 +24,7 @@ from videollm_ros.evaluation.report.html import Section, column, number, write_p
 from videollm_ros.evaluation.report.page import LABELS, facts
 from videollm_ros.evaluation.scores.figures import Counts, figures, intervals, score
 from videollm_ros.evaluation.scores.judged import ScoreSettings
-from videollm_ros.live import LiveModel
+from videollm_ros.live import LiveModel, SpeakRule
 
 THRESHOLDS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.725, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.999)
 _SHOWN = ("event_f1", "event_precision", "event_recall", "false_per_quiet_minute", "repeat_rate", "pauc")
@@ -40,7 +39,7 @@ def sweep(given: argparse.Namespace) -> None:
     watching, scoring = watch_settings(given), score_settings(given)
     thresholds = sorted(set(given.thresholds or THRESHOLDS))
     for threshold in thresholds:
-        replace(watching.rule, threshold=threshold)  # says what is no probability before a model is loaded
+        SpeakRule(threshold)  # says what is no probability before a model is loaded
     recordings = open_recordings(given)
     events = [events_of(given.annotations, recording, len(recordings)) or [] for recording in recordings]
     queries = [] if given.queries is None else read_queries(given.queries)
@@ -70,7 +69,7 @@ def _count(
     recordings: Sequence[Recording],
     events: Sequence[Sequence[AnnotatedEvent]],
     thresholds: Sequence[float],
-    watching: WatchSettings,
+    watching: AssistantSettings,
     scoring: ScoreSettings,
     queries: Sequence[AnnotatedQuery],
 ) -> tuple[dict[float, list[Counts]], int, int]:

@@ -12,11 +12,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
+from videollm_ros.assistant import AssistantSettings
+from videollm_ros.assistant.session_settings import make_session
+from videollm_ros.assistant.speech_policy import SpeechPolicy
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.evaluation.encoder import Batch, Encoder, WatchSettings
+from videollm_ros.evaluation.encoder import Batch, Encoder
 from videollm_ros.evaluation.recording import Recording
 from videollm_ros.evaluation.transcript import ANSWERS, SILENT, SPEAKS, Decision, Said, Transcript
-from videollm_ros.live import FrameDecision, LiveModel, StreamSession, Utterance
+from videollm_ros.live import FrameDecision, LiveModel, Utterance
 from videollm_ros.media.bags import NANOSECONDS, to_seconds
 
 
@@ -27,7 +30,7 @@ class RecordingError(ValueError):
 def transcribe(
     model: LiveModel,
     recording: Recording,
-    settings: WatchSettings | None = None,
+    settings: AssistantSettings | None = None,
     queries: Sequence[AnnotatedQuery] = (),
     on_batch: Callable[[Transcript], None] | None = None,
 ) -> Transcript:
@@ -45,10 +48,10 @@ def transcribe(
         RecordingError: no image of it could be read.
         ValueError: the settings do not fit the model, or a query cannot be asked.
     """
-    settings = settings or WatchSettings()
+    settings = settings or AssistantSettings()
     transcript = Transcript(recording.name)
     watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries])
-    for batch in Encoder(model, recording, settings, transcript):
+    for batch in Encoder(model, recording, settings.stream, transcript):
         watcher.watch(batch)
         if on_batch is not None:
             on_batch(transcript)
@@ -69,9 +72,10 @@ class Watcher:
     """
 
     def __init__(
-        self, model: LiveModel, settings: WatchSettings, transcript: Transcript, queries: Sequence[AnnotatedQuery]
+        self, model: LiveModel, settings: AssistantSettings, transcript: Transcript, queries: Sequence[AnnotatedQuery]
     ) -> None:
         self.session = make_session(model, settings)
+        self._policy = SpeechPolicy(settings.speech)
         self.transcript = transcript
         self._queries = sorted(queries, key=lambda query: query.time)
         self._stream = -1
@@ -87,25 +91,16 @@ class Watcher:
         if batch.new_stream:
             self._stream += 1
             self.session.reset()
+            self._policy.forget()
         self._ask(batch)
         for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=True):
             transcript.thumbnails[self._time(stamp)] = picture
         stamps = [to_seconds(stamp) for stamp in batch.stamps]
-        for event in self.session.observe_embeds(batch.embeds, stamps, frames=batch.stamps):
+        for event in self.session.observe_embeds(batch.embeds, stamps, self._policy.may_speak, batch.stamps):
             if isinstance(event, FrameDecision):
-                decision = SPEAKS if event.speaks else SILENT
-                transcript.decisions.append(
-                    Decision(
-                        event.frame,
-                        self._time(event.frame),
-                        self._stream,
-                        event.speak_probability,
-                        event.threshold,
-                        decision,
-                    )
-                )
+                self._note_decision(event)
             elif isinstance(event, Utterance):
-                self._note(event)
+                self._note_utterance(event)
         spent = time.perf_counter() - began
         transcript.timings["decoder"] = transcript.timings.get("decoder", 0.0) + spent
 
@@ -114,8 +109,12 @@ class Watcher:
         clone = copy.copy(self)
         transcript = self.transcript
         clone.transcript = dataclasses.replace(
-            transcript, decisions=list(transcript.decisions), utterances=list(transcript.utterances)
+            transcript,
+            decisions=list(transcript.decisions),
+            utterances=list(transcript.utterances),
+            held_back=list(transcript.held_back),
         )
+        clone._policy = copy.deepcopy(self._policy)
         clone._queries = list(self._queries)
         model = self.session.model
         shared = [model, model.config, model.tokenizer, model.template, *model.modules(), *model.parameters()]
@@ -139,33 +138,29 @@ class Watcher:
                 stamp = max(stamp, first)
             self.session.ask(query.text, stamp, request=stamp)
 
-    def _note(self, utterance: Utterance) -> None:
-        """Write an utterance down, at the frame that was read last."""
-        decisions = self.transcript.decisions
-        last = decisions[-1]
-        self.transcript.utterances.append(
-            Said(
-                last.stamp,
-                last.time,
-                utterance.text,
-                utterance.query,
-                utterance.speak_probability if utterance.query is None else last.speak_probability,
-                utterance.truncated,
-            )
+    def _note_decision(self, event: FrameDecision) -> None:
+        kept_silent = event.wants_to_speak and not event.speaks
+        self._policy.note_frame(event.stamp, event.speak_probability, kept_silent=kept_silent)
+        decision, time = SPEAKS if event.speaks else SILENT, self._time(event.frame)
+        self.transcript.decisions.append(
+            Decision(event.frame, time, self._stream, event.speak_probability, event.threshold, decision)
         )
+
+    def _note_utterance(self, utterance: Utterance) -> None:
+        """Write an utterance down at the frame that was read last. What the node would hold back stands apart."""
+        decisions, text = self.transcript.decisions, utterance.text
+        last, proactive = decisions[-1], utterance.query is None
+        said = Said(last.stamp, last.time, text, utterance.query, last.speak_probability, utterance.truncated)
+        seen = (text, to_seconds(last.stamp), last.speak_probability)
+        if proactive and (not text or self._policy.is_repeat(*seen)):
+            self._policy.record_repeat(*seen)
+            self.transcript.held_back.append(said)
+            return
+        self._policy.record(*seen, proactive=proactive)
+        self.transcript.utterances.append(said)
         # A query that comes later than the frame leaves the frame its own decision.
-        if utterance.query is not None and utterance.request <= to_seconds(last.stamp):
-            decisions[-1] = Decision(
-                last.stamp, last.time, last.stream, last.speak_probability, last.threshold, ANSWERS
-            )
+        if not proactive and utterance.request <= to_seconds(last.stamp):
+            decisions[-1] = dataclasses.replace(last, decision=ANSWERS)
 
     def _time(self, stamp: int) -> float:
         return (stamp - self.transcript.begin) / NANOSECONDS
-
-
-def make_session(model: LiveModel, settings: WatchSettings) -> StreamSession:
-    """Make the session that watches with these settings."""
-    session = StreamSession(model, max_new_tokens=settings.max_new_tokens, context=settings.context, rule=settings.rule)
-    if settings.instruction:
-        session.instruct(settings.instruction)
-    return session

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from videollm_ros.media.bags import NANOSECONDS
 
@@ -48,6 +49,8 @@ class Said:
     """The query that it answers. None when it is proactive."""
     speak_probability: float = 1.0
     truncated: bool = False
+    latency: float | None = None
+    """Seconds from the image to the end of the utterance. Only of a replay in real time."""
 
 
 @dataclass
@@ -62,12 +65,16 @@ class Transcript:
     frame_id: str = ""
     decisions: list[Decision] = field(default_factory=list)
     utterances: list[Said] = field(default_factory=list)
+    held_back: list[Said] = field(default_factory=list)
+    """Proactive utterances that the node's speech policy does not say aloud: stutters, and empty ones."""
     counts: Counter[str] = field(default_factory=Counter)
     """Images read, refused and so on, to show in the report."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what is unusual in the recording."""
     thumbnails: dict[float, bytes] = field(default_factory=dict)
     """Small JPEGs of frames by their time in seconds. Not stored in the transcript's files."""
+    latency: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Mean and longest seconds per stage of a replay in real time. Not stored in the transcript's files."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds spent per stage. Not stored in the transcript's files."""
 
@@ -86,7 +93,7 @@ def write_transcript(transcript: Transcript, folder: Path) -> None:
     """Write utterances.jsonl and decisions.csv into a folder."""
     with (folder / "utterances.jsonl").open("w", encoding="utf-8", newline="\n") as file:
         for said in transcript.utterances:
-            line = {
+            line: dict[str, Any] = {
                 "stamp": _stamp_text(said.stamp),
                 "time": said.time,
                 "text": said.text,
@@ -94,6 +101,8 @@ def write_transcript(transcript: Transcript, folder: Path) -> None:
                 "speak_probability": round(said.speak_probability, 6),
                 "truncated": said.truncated,
             }
+            if said.latency is not None:
+                line["latency"] = round(said.latency, 3)
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     with (folder / "decisions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

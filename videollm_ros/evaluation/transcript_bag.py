@@ -79,7 +79,7 @@ def _utterances(types: Typestore, transcript: Transcript) -> list[tuple[int, str
             "text": said.text,
             "query": said.query or "",
             "speak_probability": said.speak_probability,
-            "latency": types.types["builtin_interfaces/msg/Duration"](0, 0),
+            "latency": _duration(types, said.latency or 0.0),
         }
         messages.append((said.stamp, UTTERANCES, _message(types, _UTTERANCE, given)))
     return messages
@@ -100,6 +100,11 @@ def _message(types: Typestore, name: str, given: dict[str, Any]) -> Any:
     values = {field: zeros.get(str(kind[1][0]), 0) for field, kind in types.fielddefs[name][1]}
     make: Callable[..., Any] = types.types[name]
     return make(**values | given)
+
+
+def _duration(types: Typestore, seconds: float) -> Any:
+    whole, part = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    return types.types["builtin_interfaces/msg/Duration"](whole, part)
 
 
 def _header(types: Typestore, stamp: int, frame_id: str) -> Any:

@@ -9,7 +9,7 @@ const plots = []; // functions that draw a plot anew, for a change between light
 
 const SHAPES = {
   matched: "circle", late: "triangle-right", early: "triangle-left", repeated: "square", wrong: "x", false: "diamond",
-  answer: "hexagram", missed: "x-thin", said: "circle",
+  answer: "hexagram", missed: "x-thin", said: "circle", held_back: "circle-open",
 };
 const SVG = { // the same shapes for legends and tables, in a box of 13
   circle: "M6.5 1.5a5 5 0 1 0 .01 0z", "triangle-right": "M2.5 1.5 11.5 6.5 2.5 11.5z",

@@ -29,6 +29,8 @@ LABELS = {
     "alerting_iou": "alerting: IoU",
     "calibration_brier": "calibration: Brier score",
     "calibration_error": "calibration: expected error",
+    "mean_latency": "mean latency (s)",
+    "worst_latency": "worst latency (s)",
     "answered": "queries answered",
     "answer_accuracy": "answers right",
 }
@@ -51,6 +53,7 @@ def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
         *_plots([result], metrics),
         *figure_table(metrics),
         *_timings([result]),
+        *_latency(result),
         facts(metrics),
     ]
     write_page(f"{transcript.name}: when it spoke", sections, path)
@@ -149,6 +152,8 @@ def _marks(result: Result) -> list[dict[str, Any]]:
         told = outcome in (MATCHED, LATE, EARLY)
         mark = {"lane": "happened", "time": event.time, "text": event.text, "outcome": outcome if told else MISSED}
         marks.append(mark | {"partner": partner if told else None} | ({"end": event.end} if event.end else {}))
+    for said in transcript.held_back:
+        marks.append({"lane": "held back", "time": said.time, "text": said.text or "(nothing)", "outcome": "held_back"})
     for said in transcript.utterances:
         if said.query is not None:
             facts = f"asked: {said.query}"
@@ -216,6 +221,15 @@ def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:
 
 def _plot(title: str, x: str, y: str, traces: list[dict[str, Any]], **layout: Any) -> Section:
     return {"type": "plot", "title": title, "x": x, "y": y, "traces": traces, "layout": layout}
+
+
+def _latency(result: Result) -> list[Section]:
+    """Show where the time went between an image and what was said, in a replay in real time."""
+    rows = [[stage, f"{mean:.3f}", f"{worst:.3f}"] for stage, (mean, worst) in result.transcript.latency.items()]
+    columns = [column("stage"), column("mean seconds", number=True), column("longest", number=True)]
+    shown = [{"type": "table", "title": "Latency in real time", "columns": columns, "rows": rows}] if rows else []
+    counts = [[name, str(number_)] for name, number_ in result.transcript.counts.items()]
+    return [*shown, {"type": "facts", "title": "Images and frames", "facts": counts}]
 
 
 def _timings(results: Sequence[Result]) -> list[Section]:
