@@ -1,7 +1,8 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# make demo | console | test | lint | format | train-demo | setup | clean: each does the set-up it needs.
+# make demo | console | test | test-fast | coverage | lint | format | docs | train-demo | setup | clean: each does the
+# set-up it needs.
 # docs/setup.md has the details.
 
 SHELL := /bin/bash
@@ -32,7 +33,7 @@ else
   venv_args := --system-site-packages
 endif
 
-.PHONY: setup demo console test lint format train-demo clean
+.PHONY: setup demo console test test-fast coverage lint format docs train-demo clean
 
 setup: $(INTERFACES)
 
@@ -46,13 +47,27 @@ console: setup
 test: setup
 	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
 
+# Without ROS, browsers, training runs and whatever else takes seconds.
+test-fast: setup
+	@source ./activate.sh; python -m pytest -q -m "not ros and not slow and not gpu" $(PYTEST_ARGS)
+
+coverage: setup
+	@source ./activate.sh; python -m pytest -q --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+
 lint: $(PACKAGES)
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@PYTHONPATH=. .venv/bin/lint-imports --no-cache > .venv/lint-imports.txt || { cat .venv/lint-imports.txt; exit 1; }
+	@.venv/bin/mypy
 
 format: $(PACKAGES)
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+# The site in build/site, from docs/ and the docstrings. It opens without a server and without a network.
+docs: $(PACKAGES)
+	@$(pip_install) -r requirements/docs.txt
+	@.venv/bin/mkdocs build --quiet --strict
 
 # The demo checkpoint, from nothing (docs/demo_checkpoint.md). A killed run goes on where it was.
 train-demo: $(PACKAGES)

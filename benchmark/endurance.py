@@ -16,7 +16,6 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,39 +23,36 @@ import psutil
 import torch
 from geometries import ROOT  # noqa: F401  (makes the package importable)
 from machine import describe_machine
-from torch import Tensor
 from tqdm import tqdm
 
 from videollm_ros.evaluation import score_stream
-from videollm_ros.live import ContextLimits, LiveModel, StreamSession, Utterance
-from videollm_ros.live.context import Reading
+from videollm_ros.live import ContextLimits, LiveModel, Step, StreamSession, Utterance
 from videollm_ros.sim import Tabletop
 
 ENCODED_AT_ONCE = 50
 
 
-class TimedSession(StreamSession):
-    """A session that remembers how long each frame step took: the wall's seconds, and the processor's."""
+class FrameTimes:
+    """How long each frame step took, with the eviction before it: seconds of the wall, and of the processor."""
 
-    def __init__(self, model: LiveModel, context: ContextLimits, num_frames: int) -> None:
-        super().__init__(model, context=context)
-        self.steps = np.zeros((num_frames, 2))  # allocated and written once, so that it does not count as growth
+    def __init__(self, num_frames: int) -> None:
+        """Allocate everything now, so that it does not count as growth."""
+        self.steps = np.ones((num_frames, 2))
         self.num_steps = 0
-        read_frames, make_room = self._context.read_frames, self._context.make_room_for_frames
-        began, began_cpu = 0.0, 0.0
+        self._eviction = self._began_cpu = 0.0
 
-        def timed_room(now: float) -> int:
-            nonlocal began, began_cpu
-            began, began_cpu = time.perf_counter(), time.process_time()  # eviction is part of the step
-            return make_room(now)
+    def begin(self) -> None:
+        """Begin to count the processor's time."""
+        self._began_cpu = time.process_time()
 
-        def timed(embeds: Tensor, stamps: Sequence[float]) -> list[Reading]:
-            readings = read_frames(embeds, stamps)
-            self.steps[self.num_steps] = time.perf_counter() - began, time.process_time() - began_cpu
+    def record(self, step: Step) -> None:
+        """Take a step that a session has finished."""
+        if step.kind == "eviction":
+            self._eviction += step.seconds
+        elif step.kind == "frames":
+            self.steps[self.num_steps] = self._eviction + step.seconds, time.process_time() - self._began_cpu
             self.num_steps += 1
-            return readings
-
-        self._context.read_frames, self._context.make_room_for_frames = timed, timed_room
+            self._eviction = 0.0
 
 
 class Watcher:
@@ -64,8 +60,8 @@ class Watcher:
 
     def __init__(self, model: LiveModel, context: ContextLimits, seed: int, num_frames: int, window: int) -> None:
         self.fps = model.config.frame_fps
-        self.session = TimedSession(model, context, num_frames)
-        self.session.steps.fill(1.0)
+        self.times = FrameTimes(num_frames)
+        self.session = StreamSession(model, context=context, on_step=self.times.record)
         self.f1: list[float] = []
         """Event F1 of each window of frames."""
         self._tabletop = Tabletop(seed, num_frames / self.fps, model.config.frame_resolution)
@@ -82,6 +78,7 @@ class Watcher:
         while self._questions and self._questions[0].time < stop / self.fps:
             self.session.ask(self._questions[0].text, self._questions.pop(0).time)
         for index in range(start, stop):
+            self.times.begin()
             events = self.session.observe_embeds(embeds[index - start][None], [index / self.fps])
             self._said += [event for event in events if isinstance(event, Utterance)]
         self._next = stop
@@ -127,8 +124,8 @@ def main() -> None:
         resident.append(process.memory_info().rss)
 
     # Both in the same minutes, taking turns: a machine's speed drifts by more than what is asked.
-    late, early = old.session.steps[-tenth:].mean(axis=0), young.session.steps[-tenth:].mean(axis=0)
-    once = old.session.steps[tenth : 2 * tenth].mean(axis=0)
+    late, early = old.times.steps[-tenth:].mean(axis=0), young.times.steps[-tenth:].mean(axis=0)
+    once = old.times.steps[tenth : 2 * tenth].mean(axis=0)
     # What the allocator keeps of a batch's temporaries comes and goes by some MiB: medians, as the question is a trend.
     samples = tenth // ENCODED_AT_ONCE
     memory_early, memory_late = statistics.median(memory[samples : 2 * samples]), statistics.median(memory[-samples:])
@@ -137,7 +134,7 @@ def main() -> None:
         "step_ratio": late[0] / early[0],
         "step_cpu_ratio": late[1] / early[1],
         "step_ratio_minutes_apart": late[0] / once[0],
-        "step_mean_ms": 1e3 * old.session.steps[:, 0].mean(),
+        "step_mean_ms": 1e3 * old.times.steps[:, 0].mean(),
         "memory_growth": memory_late / memory_early - 1,
         "memory_mib": memory_late / 2**20,
         "memory_max_mib": max(memory) / 2**20,

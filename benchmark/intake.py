@@ -158,6 +158,7 @@ def measure(checkpoint: str, width: int, height: int, transport: str, profile: b
     before, began = cpu_seconds(model_threads), time.monotonic()
     process.join()
     after, took = cpu_seconds(model_threads), time.monotonic() - began
+    snapshot = node.stream.snapshot()
     callbacks, deliveries = 1e3 * np.array(node.callbacks), 1e3 * np.array(node.deliveries)
     row = Row(
         size=f"{width}x{height}",
@@ -165,8 +166,8 @@ def measure(checkpoint: str, width: int, height: int, transport: str, profile: b
         large_shared_memory=profile,
         published=count,
         received=len(callbacks),
-        sampled=node._inbox.due,
-        used=node._inference.frames_used,
+        sampled=snapshot.frames_due,
+        used=snapshot.frames_used,
         callback_p50_ms=float(np.percentile(callbacks, 50)),
         callback_p99_ms=float(np.percentile(callbacks, 99)),
         callback_max_ms=float(callbacks.max()),

@@ -10,6 +10,7 @@ The decoder reads frames one after another, without a pause; the encoder gets ca
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import statistics
 import threading
@@ -23,7 +24,9 @@ from geometries import GEOMETRIES, build
 from machine import describe_machine, synchronize
 
 from videollm_ros.assistant.encoder import FrameEncoder
+from videollm_ros.assistant.scheduler import FrameScheduler
 from videollm_ros.live import LiveModel, StreamSession
+from videollm_ros.media.sampling import StampSampler
 
 ENCODER_HZ = 10.0
 WARM_UP = 20  # frame steps
@@ -50,30 +53,37 @@ def decode(model: LiveModel, session: StreamSession, num_frames: int) -> list[Sp
 def decode_beside_encoder(model: LiveModel, session: StreamSession, num_frames: int) -> tuple[list[Span], list[Span]]:
     """The same while an encoder gets a camera's frames; its batches' spans as well."""
     camera_frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    scheduler = FrameScheduler(StampSampler(ENCODER_HZ, max_gap=10.0), backlog=8)
     batches: list[Span] = []
     done = threading.Event()
 
-    def deliver(frames) -> None:
-        now = time.perf_counter()
-        batches.append((now - frames[0].encode_seconds, now))
-
-    def failed(_, error: Exception) -> None:
+    def fail(error: Exception) -> None:
         raise error
 
-    encoder = FrameEncoder(model, lambda frame: frame, deliver, failed)
-
     def camera() -> None:
-        while not done.wait(1 / ENCODER_HZ):
-            encoder.put(camera_frame)
+        for index in itertools.count():
+            if done.wait(1 / ENCODER_HZ):
+                scheduler.post_command(done.set)  # and so end the other thread
+                return
+            scheduler.offer(camera_frame, index / ENCODER_HZ)
 
-    feeding = threading.Thread(target=camera)
-    feeding.start()
+    def take() -> None:
+        while not (work := scheduler.wait()).commands:
+            now = time.perf_counter()
+            batches.extend((now - frame.encode_seconds, now) for frame in work.frames)
+
+    encoder = FrameEncoder(model, scheduler, lambda image: image, fail, fail, fail)
+    threads = [threading.Thread(target=target) for target in (camera, take)]
+    for thread in threads:
+        thread.start()
     try:
         return decode(model, session, num_frames), batches
     finally:
         done.set()
-        feeding.join()
-        encoder.close()
+        for thread in threads:
+            thread.join()
+        scheduler.close()
+        encoder.join()
         synchronize(model.device)
 
 

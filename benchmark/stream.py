@@ -5,7 +5,7 @@
     python benchmark/stream.py --geometry demo --json out.json
 
 Workload `paper`: 600 frames at 2 FPS, a reply of 12 tokens every 8 frames. Both are forced, so that the random
-weights do not matter; everything that decides is computed all the same. The three take turns in one process.
+weights do not matter. Everything that decides is computed all the same. The three take turns in one process.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from videollm_ros.live import ContextLimits, FrameDecision, LiveModel, StreamSession, Utterance
-from videollm_ros.live.speak_rule import SilencePrediction
-from videollm_ros.live.speculation import MAX_FRAMES_PER_PASS, SpeculativeFrames
+from videollm_ros.live.quantization import quantize, stored_bytes
+from videollm_ros.live.speak_rule import SpeakRule
+from videollm_ros.live.speculation import MAX_FRAMES_PER_PASS
+from videollm_ros.live.steps import Step
 from videollm_ros.live.template import Turn
 
 FPS = 2.0
@@ -86,45 +88,53 @@ class PublishedLoop:
         return self.model.embed_ids(torch.tensor(ids, device=self.model.device))
 
 
+class ForcedRule(SpeakRule):
+    """Speak at the frames of the workload, whatever the model says. Reset `frame` when a stream begins."""
+
+    frame = 0
+
+    def speaks(self, p_silence: float, silence_is_argmax: bool) -> bool:
+        """Return whether the workload has a reply after the next frame."""
+        self.frame += 1
+        return replies_after(self.frame - 1)
+
+
 class ForcedSession(StreamSession):
-    """A session that computes its decisions and words and then takes those of the workload."""
+    """A session that computes its decisions and then takes those of the workload, and that keeps its timings."""
 
     def __init__(self, model: LiveModel, context: ContextLimits) -> None:
-        super().__init__(model, max_new_tokens=TOKENS_PER_REPLY, context=context)
+        """Make a session for the workload."""
+        rule = ForcedRule()
+        super().__init__(model, max_new_tokens=TOKENS_PER_REPLY, context=context, rule=rule, on_step=self._note)
+        self.forced_rule = rule
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a stream, with no timings yet."""
+        self.reset()
+        self.forced_rule.frame = 0
         self.step_seconds: list[float] = []
         self.reply_seconds: list[float] = []
         self.first_word_seconds: list[float] = []
         self.context_tokens: list[int] = []
-        read_frames, read_ids = self._context.read_frames, self._context.read_ids
-        make_room = self._context.make_room_for_frames
-        began = 0.0
+        self._eviction_seconds = 0.0
 
-        def timed_room(now: float) -> int:
-            nonlocal began
-            synchronize(model.device)  # the encoder is not part of the step
-            began = time.perf_counter()  # eviction is
-            return make_room(now)
-
-        def forced_frames(embeds: Tensor, stamps: list[float]) -> SpeculativeFrames:
-            speculative = read_frames(embeds, stamps)
-            self.step_seconds.append(time.perf_counter() - began)
-            self.context_tokens.append(self._context.cache.length)
-            replies = [replies_after(round(stamp * FPS)) for stamp in stamps]
-            speculative.predictions = [SilencePrediction(float(not reply), not reply) for reply in replies]
-            return speculative
-
-        def forced_ids(token_ids: list[int]) -> int:
-            token = read_ids(token_ids)
-            return 0 if token == model.template.eos_token_id else token
-
-        self._context.read_frames, self._context.read_ids = forced_frames, forced_ids
-        self._context.make_room_for_frames = timed_room
+    def _note(self, step: Step) -> None:
+        if step.kind == "eviction":  # it is part of the frame step that needs the room
+            self._eviction_seconds = step.seconds
+        elif step.kind == "frames":
+            self.step_seconds.append(step.seconds + self._eviction_seconds)
+            self._eviction_seconds = 0.0
 
     def read_one(self, frame: Tensor, index: int) -> None:
+        """Read one frame and whatever the workload says after it."""
         began = reply_began = time.perf_counter()
-        for event in self.observe_events(frame, index / FPS):
+        embeds = self.model.embed_frames([frame])
+        synchronize(self.model.device)  # the encoder is not part of the step
+        for event in self.observe_embeds(embeds, [index / FPS]):
             if isinstance(event, FrameDecision):
                 reply_began = time.perf_counter()
+                self.context_tokens.append(self.state.tokens)
             elif isinstance(event, Utterance):
                 self.reply_seconds.append(time.perf_counter() - reply_began)
             elif len(event.token_ids) == 1:
@@ -136,14 +146,16 @@ def run(model: LiveModel, frames: Tensor, context: ContextLimits, rounds: int) -
     warm_up = min(2 * FRAMES_PER_REPLY, len(frames))
     results: dict[str, list] = {name: [] for name in ("baseline_fps", "live_fps", "video_fps")}
     results |= {f"{who}_{what}": [] for who in ("baseline", "live") for what in ("step", "reply", "first_word")}
+    # A word that ends a reply early would change the workload: its logit becomes 0, which is never the largest.
+    with torch.no_grad():
+        model.llm.get_output_embeddings().weight[model.template.eos_token_id] = 0
     # Sessions are made once, as a node does: what they capture and allocate is not part of a stream.
     live, video = ForcedSession(model, context), ForcedSession(model, context)
     stamps = [index / FPS for index in range(len(frames))]
     for number in range(rounds + 1):
         count = warm_up if number == 0 else len(frames)
         baseline = PublishedLoop(model)
-        live.reset(), video.reset()
-        live.step_seconds, live.reply_seconds, live.first_word_seconds = [], [], []
+        live.begin(), video.begin()
 
         seconds = {}
         began = time.perf_counter()
@@ -209,13 +221,6 @@ def floor(model: LiveModel, context_tokens: float) -> dict[str, float]:
     }
 
 
-def stored_bytes(weight: Tensor) -> int:
-    """Of a weight, also of a quantised one, which is made of several tensors."""
-    if hasattr(weight, "__tensor_flatten__"):
-        return sum(stored_bytes(getattr(weight, name)) for name in weight.__tensor_flatten__()[0])
-    return weight.nbytes
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--geometry", choices=GEOMETRIES, default="demo")
@@ -237,13 +242,11 @@ def main() -> None:
     dtype = getattr(torch, arguments.dtype or ("bfloat16" if device.type == "cuda" else "float32"))
     model = build(arguments.geometry, device, dtype)
     if arguments.quantization:
-        from videollm_ros.live.quantization import quantize
-
         quantize(model.llm, arguments.quantization)
     side = model.config.frame_resolution
     frames = torch.randint(0, 256, (arguments.frames, 3, side, side), dtype=torch.uint8)
     if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)  # what building and quantising the model took is not asked
+        torch.cuda.reset_peak_memory_stats(device)  # what building and quantizing the model took is not asked
     results = run(model, frames, ContextLimits(max_tokens=arguments.max_tokens), arguments.rounds)
 
     median = {name: statistics.median(results[name]) for name in ("baseline_fps", "live_fps", "video_fps")}

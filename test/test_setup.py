@@ -154,6 +154,12 @@ def test_only_what_the_build_depends_on_makes_it_run_again(set_up, changed, need
     assert set_up(f"make -q -W {changed} setup").returncode == needs_make
 
 
+def test_the_set_up_ends_by_saying_how_to_go_on(set_up):
+    recipe = set_up("make -n -W msg/SpeakProbability.msg setup").stdout
+    assert "source ./activate.sh" in recipe.splitlines()[-2]
+    assert "docs/setup.md" in recipe.splitlines()[-1] or "ros2 launch" in recipe.splitlines()[-1]
+
+
 def test_a_shell_of_another_ros_is_refused(set_up):
     result = set_up(f"ROS_DISTRO=rolling; source {ROOT}/activate.sh")
     assert result.returncode == 1

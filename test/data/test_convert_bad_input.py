@@ -8,12 +8,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from videollm_ros.data.convert.json_stream import elements
-from videollm_ros.data.convert.request import Request
-from videollm_ros.data.convert.sources import dialogues, source_names
 from videollm_ros.data.convert.tally import Tally
 from videollm_ros.data.convert.writer import write_lines
 
@@ -156,60 +152,3 @@ def test_a_large_json_is_read_an_entry_at_a_time(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 2 * 2**20
     finally:
         tracemalloc.stop()
-
-
-KEYS = [
-    "videos",
-    "video_uid",
-    "clips",
-    "annotations",
-    "language_queries",
-    "query",
-    "video_start_sec",
-    "video_end_sec",
-    "conversation",
-    "role",
-    "content",
-    "time",
-    "database",
-    "subset",
-    "start",
-    "end",
-    "class",
-    "annotation",
-    "segment",
-    "label",
-    "recording",
-    "text",
-    "narrations",
-    "a",
-    "segments",
-    "events",
-    "attributes",
-    "clip_uid",
-    "action_idx",
-]
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("a"),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=6)
-    ),
-    max_leaves=30,
-)
-
-
-@pytest.mark.parametrize("source", [name for name in source_names() if name not in ("simulator", "assembly101-steps")])
-@given(value=json_values)
-@settings(max_examples=15, deadline=None)
-def test_no_json_whatever_it_holds_ends_a_run(tmp_path_factory, source, value):
-    folder = tmp_path_factory.mktemp("fuzz")
-    for name in ("any.json", "all_narrations_redacted.json", "fho_lta_train.json"):
-        (folder / name).write_text(json.dumps(value))
-    (folder / "narration_stream_video_uids_train.json").write_text('["a"]')
-    (folder / "fho_lta_taxonomy.json").write_text('{"verbs": ["take"], "nouns": ["cup"]}')
-    (folder / "durations.json").write_text('{"a": 5.0}')
-    (folder / "train-v1_2.txt").write_text("a\n")
-    several = source in ("ego4d-narration", "ego4d-lta")
-    request = Request(source, [str(folder if several else folder / "any.json")], split="train")
-    request.store.add_durations(folder / "durations.json", request.tally)
-    write_lines(dialogues(request), folder / "out.jsonl", request.tally)

@@ -160,4 +160,4 @@ def test_a_missing_video_is_named_before_training(videos, model, tmp_path):
 
 def test_a_video_shorter_than_its_dialogue_is_named(videos, model):
     with pytest.raises(DialogueError, match=r"dialogues.jsonl:1: the dialogue ends at frame 20, .* grey has only 8"):
-        frames_of(videos, 10, 20, model)
+        frames_of(videos, 6, 20, model)

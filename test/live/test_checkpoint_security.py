@@ -141,6 +141,13 @@ def test_a_part_may_not_lie_outside_of_the_checkpoint(saved, parts):
         load_adapter(parts, llm=None)
 
 
+@pytest.mark.parametrize("source", ["a" * 9999, "~nobody/x", "", "\ud800", "a\0b"])
+def test_a_part_with_a_name_that_cannot_be_is_refused(saved, source):
+    edit_json(saved / CONFIG_NAME, vision=source)
+    with pytest.raises(CheckpointError):
+        load(saved)
+
+
 def test_shards_lie_beside_their_index(saved):
     weights = saved / "llm" / "model.safetensors"
     weights.rename(saved / "other.safetensors")

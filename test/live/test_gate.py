@@ -5,7 +5,7 @@
 import pytest
 import torch
 
-from videollm_ros.live import StreamSession
+from videollm_ros.live import FrameDecision, NonFiniteError, StreamSession, Utterance
 from videollm_ros.live.gate import FrameGate
 
 
@@ -107,3 +107,65 @@ def test_a_gated_session_says_the_same_however_frames_are_read(golden_model, gol
 
     assert said(frames_at_once) == said(1)
     assert said(1)[1].frames_skipped > 0
+
+
+def read_all(session, embeds, stamps, at=None, do=None):
+    """The stamps of the decisions, and the queries of the answers; `do` happens at the decision of the stamp `at`."""
+    happened = []
+    for event in session.observe_embeds(embeds, stamps, may_speak=False):
+        if isinstance(event, FrameDecision):
+            happened.append(event.stamp)
+            if event.stamp == at:
+                do()
+        elif isinstance(event, Utterance):
+            happened.append(event.query)
+    return happened
+
+
+@pytest.fixture
+def embeds(golden_model, golden_frames):
+    """Two scenes: frames 0 to 5 of the one, 6 to 9 of the other."""
+    frames = golden_model.embed(golden_model.encode(golden_frames[[0, 12]]))
+    return frames[[0] * 6 + [1] * 4]
+
+
+STAMPS = [float(stamp) for stamp in range(10)]
+
+
+@pytest.mark.parametrize("query_stamp", [3.0, 2.5])
+@pytest.mark.parametrize("frames_at_once", [1, 10])
+def test_a_query_asked_while_frames_are_read_rescues_its_frame(golden_model, embeds, query_stamp, frames_at_once):
+    session, happened = StreamSession(golden_model, max_new_tokens=4, frame_gate=0.99), []
+    for start in range(0, 10, frames_at_once):
+        batch = slice(start, start + frames_at_once)
+        happened += read_all(
+            session, embeds[batch], STAMPS[batch], at=0.0, do=lambda: session.ask("What is it?", query_stamp)
+        )
+    answered = [3.0, "What is it?"] if query_stamp == 3.0 else ["What is it?", 3.0]
+    assert happened == [0.0, *answered, 6.0]
+    assert (session.state.frames_read, session.state.frames_skipped) == (3, 7)
+
+
+def test_a_frame_that_was_selected_but_not_read_is_not_compared_with(golden_model, embeds):
+    session = StreamSession(golden_model, frame_gate=0.99)
+    events = session.observe_embeds(embeds[4:8], STAMPS[4:8], may_speak=False)
+    assert next(events).stamp == 4.0
+    events.close()  # frame 6 was selected with frame 4
+    assert session.state.frames_skipped == 0
+    assert read_all(session, embeds[6:8], STAMPS[6:8]) == [6.0]
+
+
+def test_a_reset_in_the_middle_lets_the_next_frame_pass(golden_model, embeds):
+    session = StreamSession(golden_model, frame_gate=0.99)
+    assert read_all(session, embeds, STAMPS, at=0.0, do=session.reset) == [0.0, 1.0, 6.0]
+    session.reset()
+    assert read_all(session, embeds[6:7], [0.0]) == [0.0]
+
+
+def test_a_frame_that_is_not_finite_is_read_and_noticed(golden_model, embeds):
+    session = StreamSession(golden_model, frame_gate=0.99)
+    spoiled = embeds.clone()
+    spoiled[3] = torch.nan
+    with pytest.raises(NonFiniteError, match=r"at 3\.0 s"):
+        read_all(session, spoiled, STAMPS)
+    assert session.state.frames_read == 1

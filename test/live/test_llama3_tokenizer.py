@@ -95,3 +95,15 @@ def test_inference_feeds_what_training_saw_where_punctuation_merges_with_line_br
     fed += template.before_answer(Turn.ASSISTANT, "Sure?!") + say(" 3 cups.")
     fed += template.before_frame(Turn.ASSISTANT) + frame
     assert template.encode(conversation)[0] == fed
+
+
+def test_the_full_stop_of_an_instruction_and_the_line_break_after_it_are_one_token(template):
+    text = "Tell me what I do."
+    ids, num_instruction = template.instruction(Turn.SYSTEM, text)
+    frames = {"role": "stream", "num_frames": 1}
+    assert template.encode([{"role": "user", "content": text, "answer": False}, frames])[0] == ids + [FRAME] * 10
+    assert num_instruction == len(ids)
+    assert ids[-2:] == template.tokenizer(".\n[", add_special_tokens=False)["input_ids"]
+    ids, num_instruction = template.instruction(Turn.STREAM, text, "And now?")
+    assert template.tokenizer.decode(ids) == f"]\nUser: {text}\nUser: And now?\nAssistant:"
+    assert template.tokenizer.decode(ids[:num_instruction]) == f"]\nUser: {text}\n"

@@ -106,7 +106,6 @@ def test_however_frames_are_grouped_they_say_the_same(talker, embeds, threshold,
 @pytest.mark.parametrize("frames_at_once", [1, 7, 40])
 def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, frames_at_once):
     session = StreamSession(talker, threshold=threshold, max_new_tokens=6, context=TIGHT)
-    memory = session._context.cache.keys.data_ptr()
     chance, decisions, utterances = random.Random(0), 0, 0
     for stamp in range(0, 1200, frames_at_once):
         stamps = [float(stamp + offset) for offset in range(frames_at_once)]
@@ -122,7 +121,6 @@ def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, 
     assert state.evictions > 30
     assert state.tokens == state.system_tokens + state.frame_tokens + state.text_tokens
     assert state.text_tokens <= TIGHT.text_tokens + TIGHT.max_tokens / 8 + 30
-    assert session._context.cache.keys.data_ptr() == memory
 
 
 @pytest.mark.parametrize("seed", range(8))

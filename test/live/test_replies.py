@@ -105,6 +105,34 @@ def test_stop_closes_the_reply_at_the_next_event(chatty):
     assert utterance.truncated
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_stop_between_a_decision_and_its_first_token_ends_the_reply_without_one(chatty, asked):
+    session = StreamSession(chatty, max_new_tokens=9)
+    if asked:
+        session.ask("one?", 0.0, "1")
+        session.ask("two?", 0.0, "2")
+    events = session.observe_events(frame(), 0.0)
+    next(events)
+    tokens = session.state.tokens
+    session.stop_reply()
+    utterance = next(events)
+    assert (utterance.token_ids, utterance.truncated, utterance.query) == ((), True, "one?" if asked else None)
+    assert session.state.tokens == tokens
+    rest = [event for event in events if isinstance(event, Utterance)]
+    assert [(one.query, len(one.token_ids)) for one in rest] == ([("two?", 9)] if asked else [])
+    assert [len(one.token_ids) for one in session.observe(frame(), 0.5)] == [9]
+
+
+def test_stop_for_a_reply_that_was_then_left_does_not_touch_the_next_one(chatty):
+    session = StreamSession(chatty, max_new_tokens=9)
+    events = session.observe_events(frame(), 0.0)
+    next(events)
+    session.stop_reply()
+    events.close()
+    session.ask("What is it?", 0.0)
+    assert [len(event.token_ids) for event in session.answer(0.0) if isinstance(event, Utterance)] == [9]
+
+
 def test_stop_without_a_reply_does_not_touch_the_next_one(chatty):
     session = StreamSession(chatty, max_new_tokens=9)
     session.observe(frame(), 0.0)

@@ -261,6 +261,7 @@ def test_a_session_says_what_the_oracle_says_whatever_happens_between_two_events
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
                 print_blob=True,
+                database=None,
                 report_multiple_bugs=False,
             ),
         )

@@ -169,7 +169,17 @@ def test_an_empty_query_is_refused(live1plus, query):
         live1plus.before_answer(Turn.STREAM, query)
 
 
+def test_an_instruction_is_read_like_a_query_and_learned_as_little(live1plus):
+    query = {"role": "user", "content": "Tell me what I do."}
+    instruction = {**query, "answer": False}
+    for conversation in ([query, *narration()], [*narration(), query, *narration()], [query, query, *narration()]):
+        instructed = [instruction if message is query else message for message in conversation]
+        assert live1plus.encode(instructed) == live1plus.encode(conversation)
+        assert live1plus.render(instructed) == live1plus.render(conversation)
+
+
 FRAMES = {"role": "stream", "num_frames": 1}
+INSTRUCTION = {"role": "user", "content": "Tell me what I do.", "answer": False}
 REPLY = {"role": "assistant", "content": "A plate."}
 
 
@@ -190,6 +200,8 @@ REPLY = {"role": "assistant", "content": "A plate."}
         ([{"role": "stream", "num_frames": 2, "learn": None}], "message 0: .*learn.*None"),
         ([FRAMES, {"role": "user", "content": " \n"}], "message 1: the user message needs a text"),
         ([FRAMES, {"role": "assistant", "content": ""}], "message 1: the assistant message needs a text"),
+        ([INSTRUCTION, REPLY], "message 1: no reply can follow an instruction"),
+        ([FRAMES, {**INSTRUCTION, "answer": "no"}], "message 1: answer is true or false, not 'no'"),
         ([FRAMES, {"role": "assistant"}], "message 1: the assistant message needs a text, not None"),
     ],
 )

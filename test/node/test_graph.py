@@ -45,6 +45,7 @@ from videollm_ros.srv import Ask
 
 FPS = 5.0
 TIMEOUT = 120.0  # seconds; a loaded machine may be slow, and nothing here needs so long
+MANY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)  # a client that loses no response either
 
 
 def start(module, namespace, *arguments, log):
@@ -61,18 +62,27 @@ class Client:
     def __init__(self, name, namespace, image_type):
         self.node = rclpy.create_node(f"client_of_{name}", namespace=namespace)
         self.utterances, self.partials, self.probabilities, self.statuses = [], [], [], {}
+        self.held_back = []
         self._changed = threading.Condition()
         node = self.node
         node.create_subscription(AssistantUtterance, "assistant/utterance", self._keep(self.utterances), 10)
+        node.create_subscription(AssistantUtterance, "assistant/held_back", self._keep(self.held_back), 10)
         node.create_subscription(AssistantUtterance, "assistant/utterance_partial", self._keep(self.partials), 100)
         node.create_subscription(SpeakProbability, "assistant/speak_probability", self._keep(self.probabilities), 100)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         self.images = node.create_publisher(image_type, "image", QoSProfile(depth=10))
-        self.queries = node.create_publisher(String, "assistant/query", 10)
-        self.converse = ActionClient(node, Converse, "assistant/converse")
+        self.queries = node.create_publisher(String, "assistant/query", MANY)
+        self.converse = ActionClient(
+            node,
+            Converse,
+            "assistant/converse",
+            goal_service_qos_profile=MANY,
+            result_service_qos_profile=MANY,
+            cancel_service_qos_profile=MANY,
+        )
         # All of them now: a response can be lost while client and server are still discovering each other.
         self._services = {
-            name: node.create_client(service_type, f"assistant/{name}")
+            name: node.create_client(service_type, f"assistant/{name}", qos_profile=MANY)
             for name, service_type in [
                 ("ask", Ask),
                 ("mute", SetBool),
@@ -288,6 +298,7 @@ def test_the_service_answers_and_the_answer_is_published_too(golden, scenes):
     assert (answer.kind, answer.query, answer.query_id) == (AssistantUtterance.ANSWER, "What is it now?", "service-1")
     assert (answer.header.stamp, answer.header.frame_id) == (image.stamp, "client_camera")
     assert golden.wait_for(lambda: any(u.id == answer.id and u.final for u in golden.utterances))
+    assert answer == next(u for u in golden.utterances if u.id == answer.id)  # the latency, too
 
 
 def test_a_query_on_the_topic_is_answered_on_the_topic(golden):
@@ -346,6 +357,45 @@ def test_a_flood_of_queries_is_answered_or_refused_and_images_go_on(talkative, s
     assert not refused.success and "queries are waiting already" in refused.message
     assert any(result_of(future).success for future in pending)
     talkative.read(jpeg(scenes[0]))
+
+
+def counts_of(client, *names):
+    """Counts of the diagnostics that come next."""
+    client.statuses.clear()
+    assert client.wait_for(lambda: "speech" in client.statuses)
+    return [int(values_of(client, "speech")[name]) for name in names]
+
+
+COUNTS = ("queries answered", "queries failed", "queries refused")
+
+
+def test_200_asks_at_once_are_answered_or_refused_with_a_sentence_and_none_is_lost(talkative):
+    assert talkative.set("stream.max_new_tokens", 20).successful
+    before = sum(counts_of(talkative, *COUNTS))
+    responses = [result_of(future) for future in [talkative.send("ask", query=f"{n}?") for n in range(200)]]
+    assert all(r.success or "queries are waiting already" in r.message for r in responses)
+    assert sum(r.success for r in responses) >= MAX_OUTSTANDING
+    assert sum(counts_of(talkative, *COUNTS)) - before == 200
+
+
+def test_200_goals_at_once_have_a_result_each(talkative):
+    assert talkative.converse.wait_for_server(TIMEOUT)
+    before = sum(counts_of(talkative, *COUNTS))
+    sent = [talkative.converse.send_goal_async(Converse.Goal(query=f"{number}?")) for number in range(200)]
+    handles = [result_of(future) for future in sent]
+    responses = [result_of(future) for future in [handle.get_result_async() for handle in handles]]
+    assert all(r.result.success or "queries are waiting already" in r.result.message for r in responses)
+    assert sum(r.result.success for r in responses) >= MAX_OUTSTANDING
+    assert sum(counts_of(talkative, *COUNTS)) - before == 200
+
+
+def test_200_queries_on_the_topic_at_once_are_answered_or_counted_as_refused(talkative):
+    before = sum(counts_of(talkative, *COUNTS))
+    for number in range(200):
+        talkative.queries.publish(String(data=f"{number}?"))
+    deadline = time.monotonic() + TIMEOUT
+    while (outcomes := sum(counts_of(talkative, *COUNTS)) - before) < 200:
+        assert time.monotonic() < deadline, f"{outcomes} of 200 have an outcome"
 
 
 def test_a_query_on_the_topic_that_has_no_answer_is_told_in_the_diagnostics(talkative):
@@ -410,6 +460,56 @@ def test_muted_it_watches_and_answers_but_says_nothing_unasked(golden, scenes):
     assert len(golden.utterances) == said
     assert golden.call("ask", query="What is it now?").success
     assert golden.call("mute", data=False).success
+
+
+def test_what_is_not_said_aloud_is_published_with_the_reason(golden, scenes):
+    assert golden.call("reset").success and golden.call("mute", data=True).success
+    golden.held_back.clear()
+    image = None
+    for pixels in scenes[:6]:
+        probability = golden.read(raw(pixels))
+        image = image or (probability.header if probability.probability > 0.5 else None)
+    assert golden.call("mute", data=False).success
+    assert golden.wait_for(lambda: golden.held_back)
+    (held,) = golden.held_back  # once, and not at every frame
+    assert (held.held_back, held.text, held.id, held.final) == (AssistantUtterance.MUTED, "", 0, True)
+    assert held.header == image and not any(u.held_back for u in (*golden.utterances, *golden.partials))
+    assert counts_of(golden, "held back: muted")[0] >= 1
+
+
+def test_an_image_with_a_negative_stamp_is_refused_and_costs_nothing_else(golden, scenes):
+    golden.read(raw(scenes[0]))
+    refused = int(values_of(golden, "camera")["images refused"])
+    image = raw(scenes[1])
+    image.header.stamp.sec = -5
+    golden.images.publish(image)
+    assert golden.wait_for(lambda: int(values_of(golden, "camera")["images refused"]) > refused)
+    assert "a stamp is a time in seconds" in values_of(golden, "camera")["last error"]
+    assert golden.call("ask", query="What is it now?").success
+    golden.read(raw(scenes[1]))
+    assert golden.statuses["model"].level == DiagnosticStatus.OK
+
+
+def test_stamps_that_stand_still_are_a_warning_until_they_move_on(golden, scenes, logs):
+    image = raw(scenes[0])
+    golden.publish(image)
+    deadline = time.monotonic() + TIMEOUT
+    while "stand still" not in golden.statuses["camera"].message:
+        assert time.monotonic() < deadline
+        golden.images.publish(image)
+        time.sleep(0.1)
+    assert golden.statuses["camera"].level == DiagnosticStatus.WARN
+    golden.read(raw(scenes[1]))
+    assert golden.wait_for(lambda: "stand still" not in golden.statuses["camera"].message)
+    assert (logs / "golden.log").read_text().count("stand still") == 1
+
+
+def test_the_log_has_a_line_for_every_query_and_utterance(golden, logs):
+    assert golden.call("ask", query="Is this in the log?").success
+    said = golden.utterances[-1].text
+    log = (logs / "golden.log").read_text()
+    assert log.count("Asked on ~/ask") >= 2 and "'Is this in the log?'" in log
+    assert "Answers at" in log and repr(said) in log and "Says at" in log
 
 
 def test_a_reset_forgets_the_stream_so_that_it_says_the_same_again(golden, scenes):

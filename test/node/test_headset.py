@@ -30,7 +30,7 @@ from videollm_ros.action import Converse
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.msg import AssistantUtterance
 from videollm_ros.sim import Tabletop
-from videollm_ros.sim.events import says
+from videollm_ros.sim.scoring import matches
 from videollm_ros.srv import Ask
 
 ROOT = Path(__file__).parents[2]
@@ -209,7 +209,7 @@ def test_a_headset_that_sends_no_stamps_hears_what_happens(bridge, watching):
     watching.send(stream, until=9.5)
     assert watching.wait_for(2), watching.utterances
     for event, (arrival, message) in zip(stream.events, watching.utterances, strict=False):
-        assert says(message["text"], event)
+        assert matches(message["text"], event)
         assert message["kind"] == 0 and message["final"]
         latency = message["latency"]["sec"] + message["latency"]["nanosec"] * 1e-9
         assert 0 <= latency <= arrival - watching.sent[0]
@@ -299,7 +299,7 @@ def test_the_page_sends_the_camera_and_shows_what_is_said(bridge, watching, foot
         page.goto(f"file://{ROOT}/web/headset.html?bridge=ws://127.0.0.1:{bridge.test_port}&rate={RATE}")
         caption = page.locator("#captions li")
         caption.first.wait_for(timeout=TIMEOUT * 1000)
-        assert any(says(caption.first.inner_text(), event) for event in Tabletop(seed=SEED, seconds=16.0).events)
+        assert any(matches(caption.first.inner_text(), event) for event in Tabletop(seed=SEED, seconds=16.0).events)
         page.fill("#question", "What is on the table?")
         page.click("button[type=submit]")
         page.locator("#captions .query").wait_for(timeout=TIMEOUT * 1000)

@@ -11,16 +11,18 @@ import time
 import weakref
 
 import pytest
+import torch
 
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image
 
 from videollm_ros.live import LiveModel
-from videollm_ros.node.assistant_node import AssistantNode
+from videollm_ros.node.assistant_node import EXIT_FATAL, AssistantNode
 from videollm_ros.node.diagnostics import model_status
 
 
@@ -118,3 +120,57 @@ def test_its_state_is_told_while_a_model_is_being_loaded(loading):
         assert future.result().current_state.label == "configuring"
     finally:
         rclpy.shutdown()
+
+
+BROKEN = """
+import sys
+from videollm_ros.live import StreamSession
+from videollm_ros.node.assistant_node import main
+
+def fail(*_, **__):
+    raise RuntimeError("an illegal memory access was encountered")
+
+StreamSession.observe_embeds = fail
+sys.exit(main())
+"""
+
+
+def test_a_model_that_does_not_recover_ends_the_process_with_its_exit_code_and_a_lasting_error(golden_paths, scenes):
+    arguments = ["--ros-args", "-r", "__ns:=/broken", "-p", "model.device:=cpu"]
+    for key, path in golden_paths.items():
+        arguments += ["-p", f"model.{key}:={path}"]
+    process = subprocess.Popen([sys.executable, "-c", BROKEN, *arguments], stderr=subprocess.PIPE, text=True)
+    rclpy.init()
+    try:
+        node, statuses = rclpy.create_node("camera", namespace="/broken"), []
+        node.create_subscription(DiagnosticArray, "/diagnostics", lambda message: statuses.append(message.status), 10)
+        images, deadline, index = node.create_publisher(Image, "image", 10), time.monotonic() + 120, 0
+        while process.poll() is None:
+            assert time.monotonic() < deadline
+            index += 1
+            pixels = scenes[index % len(scenes)]
+            image = Image(height=96, width=96, encoding="rgb8", step=288, data=pixels.tobytes())
+            image.header.stamp.sec = index
+            images.publish(image)
+            rclpy.spin_once(node, timeout_sec=0.05)
+        for _ in range(10):
+            rclpy.spin_once(node, timeout_sec=0.05)
+    finally:
+        rclpy.shutdown()
+        process.kill()
+    assert process.wait() == EXIT_FATAL == 3
+    log = process.stderr.read()
+    assert "does not recover: 5 failures in a row" in log and "Traceback" not in log
+    last = next(status for status in statuses[-1] if status.name.endswith("model"))
+    assert last.level == DiagnosticStatus.ERROR and "illegal memory access" in last.message
+
+
+def test_a_tower_that_cannot_encode_is_an_error_of_configuring(node, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(LiveModel, "encode", fail)
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert "CUDA out of memory" in node.errors.model.sentence and node.state == "unconfigured"
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS

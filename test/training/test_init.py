@@ -63,7 +63,7 @@ def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path):
     assert asked.stdout.count("]: ") == 4
     path, text = tmp_path / "short.yaml", (tmp_path / "run.yaml").read_text()
     path.write_text(
-        text.replace("num_train_epochs: 8", "max_steps: 2")
+        text.replace("num_train_epochs: 3", "max_steps: 2")
         .replace("seeds: [4000, 4400], seconds: 30.0", "seeds: [4000, 4004], seconds: 4.0")
         .replace("weight: 0.25", "weight: 1.0")
     )

@@ -66,7 +66,9 @@ class AssistantStream:
         self._policy = SpeechPolicy(settings.speech)
         self._publisher = UtterancePublisher(self._policy, self._listeners)
         self._admission, self._faults = QueryAdmission(), FaultCounter()
-        self._images_refused, self._fatal = 0, ""
+        self._images_refused = 0
+        self.fatal = ""
+        """Why the stream cannot go on, as a sentence. Empty if it can."""
         self._ending, self._failing = threading.Lock(), threading.Lock()
         self._was_stalled = False
         session = make_session(model, settings)
@@ -147,11 +149,11 @@ class AssistantStream:
             QueryError: The query is empty or too long, too many are waiting, or the stream has ended.
         """
         if self._worker.is_closing:
-            raise QueryError(self._fatal or _CLOSED)
+            raise QueryError(self.fatal or _CLOSED)
         query = self._admission.admit(text, query_id, on_partial)
         self._scheduler.submit(query)
         if self._worker.is_closing and self._scheduler.withdraw(query):  # it came too late for the thread to see it
-            query.fail(self._fatal or _CLOSED)
+            query.fail(self.fatal or _CLOSED)
         return query
 
     def cancel(self, query: PendingQuery, reason: str) -> None:
@@ -205,7 +207,7 @@ class AssistantStream:
         """Say how the stream is doing. The latencies are those since the last call."""
         scheduler, worker, context = self._scheduler, self._worker, self._worker.state
         threads = {"inference": worker.is_alive, "encoder": self._encoder.is_alive}
-        if not all(threads.values()) and not self._fatal and not worker.is_closing:
+        if not all(threads.values()) and not self.fatal and not worker.is_closing:
             self._on_fatal(f"The {' and the '.join(n for n, alive in threads.items() if not alive)} thread has died.")
         last, oldest = scheduler.last_image_at, context.oldest_frame_stamp
         return StreamSnapshot(
@@ -234,7 +236,7 @@ class AssistantStream:
             listener_failures=self._listeners.failures,
             last_listener_failure=self._listeners.last_failure,
             threads=threads,
-            fatal=self._fatal,
+            fatal=self.fatal,
         )
 
     # Called by the threads.
@@ -262,9 +264,9 @@ class AssistantStream:
     def _on_fatal(self, sentence: str) -> None:
         """Take note that the stream cannot go on, once."""
         with self._failing:
-            if self._fatal:
+            if self.fatal:
                 return
-            self._fatal = sentence
+            self.fatal = sentence
         self._worker.close(sentence)
         self._scheduler.close()
         self._listeners.tell(lambda each: each.on_fatal(sentence))

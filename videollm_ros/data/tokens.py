@@ -72,4 +72,5 @@ class TokenCounter:
         return unknown, badly
 
     def _length(self, text: str) -> int:
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return len(ids)

@@ -19,21 +19,21 @@ SYNTHETIC_KINDS = ("black", "noise")
 
 
 class VideoFolder:
-    """A folder of video files, read at one frame rate and fitted to the square of a vision tower."""
+    """A folder of videos, read at one frame rate and fitted to the square of a vision tower."""
 
     def __init__(self, folder: str | Path, fps: float, resolution: int) -> None:
         """Take the folder, the frame rate [Hz], and the side of the tower's frame in pixels."""
         self._folder, self._fps, self._resolution = Path(folder), fps, resolution
 
     def path(self, dialogue: Dialogue) -> Path:
-        """Return the file of a dialogue's video.
+        """Return the file of a dialogue's video, or its folder of images.
 
         Raises:
             DialogueError: there is none.
         """
         for suffix in ("", *VIDEO_SUFFIXES):
             path = self._folder / f"{dialogue.video}{suffix}"
-            if path.is_file():
+            if path.exists():
                 return path
         raise DialogueError(f"{dialogue.source}: the video {dialogue.video} is not in {self._folder}.")
 
@@ -43,16 +43,13 @@ class VideoFolder:
         Raises:
             DialogueError: the video cannot be read, or is too short.
         """
-        start, stop = dialogue.frames
-        fitted, num_available = [], 0
+        start = dialogue.frames[0]
+        frames = sample_frames(self.path(dialogue), self._fps, dialogue.num_frames, start / self._fps)
         try:
-            for frame in sample_frames(self.path(dialogue), self._fps, max_frames=stop):
-                if num_available >= start:
-                    fitted.append(letterbox(torch.from_numpy(frame).permute(2, 0, 1)[None], self._resolution))
-                num_available += 1
+            fitted = [letterbox(torch.from_numpy(frame).permute(2, 0, 1)[None], self._resolution) for frame in frames]
         except ValueError as error:
-            raise DialogueError(f"{dialogue.source}: {error}.") from error
-        dialogue.check(num_available)
+            raise DialogueError(f"{dialogue.source}: {error}") from error
+        dialogue.check(start + len(fitted))
         return torch.cat(fitted)
 
 

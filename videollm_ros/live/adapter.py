@@ -139,11 +139,11 @@ def prepare_for(adapter: Adapter, llm: PreTrainedModel) -> None:
         CheckpointError: see `merge_adapter`.
     """
     _check_fit(adapter, llm)
-    head, embedding = llm.get_output_embeddings(), llm.get_input_embeddings()
+    head: nn.Module = llm.get_output_embeddings()  # type: ignore[no-untyped-call]
     changed = {*adapter.pairs, *(_name_in_decoder(name).removesuffix(".weight") for name in adapter.whole)}
-    if "lm_head" in changed and head.weight is embedding.weight:
+    if "lm_head" in changed and head.weight is llm.get_input_embeddings().weight:
         # The adapter was trained on the head alone. Embeddings that share its memory must not change with it.
-        head.weight = nn.Parameter(head.weight.data.clone(), requires_grad=False)
+        head.weight = nn.Parameter(head.get_parameter("weight").data.clone(), requires_grad=False)
         llm.config.tie_word_embeddings = False
     for name, tensor in adapter.whole.items():
         parameter = llm.get_parameter(_name_in_decoder(name))
@@ -180,7 +180,8 @@ def write_adapter(llm: nn.Module, connector: nn.Sequential, folder: Path) -> Non
     """
     from peft import get_peft_model_state_dict  # needed to train, not to run
 
-    settings = copy.copy(llm.peft_config["default"])  # type: ignore[index]
+    configs: Any = llm.peft_config
+    settings = copy.copy(configs["default"])
     # The published checkpoint was saved from a decoder that had the connector as a child.
     settings.modules_to_save = ["connector"]
     settings.inference_mode = True
@@ -230,8 +231,9 @@ def _read_targets(settings: dict[str, Any]) -> tuple[str, ...] | None:
     if any(settings.get(name) is not None for name in ("layers_to_transform", "exclude_modules")):
         return ()  # some layers only: nothing to compare with
     targets = settings.get("target_modules")
-    is_list = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
-    return tuple(targets) if is_list else None
+    if isinstance(targets, list) and all(isinstance(name, str) for name in targets):
+        return tuple(targets)
+    return None
 
 
 def _check_complete(adapter: Adapter, linears: dict[str, nn.Linear], num_layers: int) -> None:

@@ -7,7 +7,7 @@ Shape letters: R rows of queries that share a kv head, G kv heads, S span of the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,8 @@ def additive_mask(mask: Tensor, dtype: torch.dtype, masked: float = -torch.inf) 
     return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, masked)
 
 
-class WholeAttention(NamedTuple):
+@dataclass(frozen=True)
+class WholeAttention:
     """Attend to the whole span in one kernel."""
 
     mask: Tensor | None

@@ -15,6 +15,8 @@ from transformers.cache_utils import CacheLayerMixin
 from videollm_ros.live.eviction import ContextLimits, Segment, SegmentKind, choose_evictions
 from videollm_ros.live.rotary import Rotary
 
+__all__ = ["DEFAULT_MAX_TOKENS", "ContextLimits", "StreamCache", "context_size", "trained_range"]
+
 DEFAULT_MAX_TOKENS = 8192
 
 

@@ -10,6 +10,7 @@ Only JSON and safetensors are read and no remote code is run: nothing in a check
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +33,7 @@ from videollm_ros.live.checkpoint_files import (
     CheckpointError,
     check_shapes,
     find_beside,
+    find_folder,
     read_json,
     read_tensors,
     resolve_checkpoint,
@@ -153,9 +155,8 @@ def _read_source(folder: Path, llm: str | Path | None, vision: str | Path | None
 def _locate(folder: Path, given: str | Path | None, named: str, adapter: Adapter | None) -> Path | str:
     """Find a part: where the caller says, else where the checkpoint says."""
     if given is not None:
-        place = Path(given).expanduser()
-        return place if place.is_dir() else find_beside(folder, given, _PARTS)
-    if adapter is None and Path(named).expanduser().is_absolute():
+        return find_folder(given) or find_beside(folder, given, _PARTS)
+    if adapter is None and os.path.isabs(os.path.expanduser(named)):
         raise CheckpointError(
             f"{folder / CONFIG_NAME} names the part {named}, which lies outside of the checkpoint; "
             "pass the folder as llm= or vision= instead"

@@ -9,6 +9,7 @@ A checkpoint is data from a stranger. This module reads JSON and safetensors onl
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
@@ -34,8 +35,7 @@ def resolve_checkpoint(checkpoint: str | Path) -> Path:
     Raises:
         CheckpointError: there is no such folder and the hub cannot provide it.
     """
-    folder = Path(checkpoint).expanduser()
-    return folder if folder.is_dir() else _download(str(checkpoint), _CHECKPOINT_FILES, ignore=[])
+    return find_folder(checkpoint) or _download(str(checkpoint), _CHECKPOINT_FILES, ignore=[])
 
 
 def resolve_part(what: str, source: str | Path) -> Path:
@@ -48,14 +48,20 @@ def resolve_part(what: str, source: str | Path) -> Path:
     Raises:
         CheckpointError: there is no such folder and the hub cannot provide it.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = find_folder(source)
+    if folder is not None:
         return folder
     try:
         # Many repositories keep the same weights a second time in subfolders or in other precisions.
         return _download(str(source), _PART_FILES, ignore=["*/*", "*.fp16.*", "*.fp32.*", "*.bf16.*"])
     except CheckpointError as error:
         raise CheckpointError(f"the {what} cannot be loaded from {source}: {error}") from error
+
+
+def find_folder(source: str | Path) -> Path | None:
+    """Return `source` as a path if it is a folder. A name that cannot be a path is none."""
+    place = os.path.expanduser(source)  # pathlib raises on names that are too long or have no such home
+    return Path(place) if os.path.isdir(place) else None
 
 
 def find_beside(folder: Path, source: str | Path, parts: tuple[str, ...]) -> Path | str:
@@ -76,9 +82,9 @@ def find_beside(folder: Path, source: str | Path, parts: tuple[str, ...]) -> Pat
         raise CheckpointError(
             f"{folder} names the part {source}, which lies outside of it; pass the folder as llm= or vision= instead"
         )
-    for place in (folder / source, Path(source).expanduser()):
-        if place.is_dir():
-            return place
+    found = find_folder(folder / source) or find_folder(source)
+    if found is not None:
+        return found
     if str(source) in parts:
         raise CheckpointError(f"the {source} part cannot be loaded from {folder / source}: there is no such folder")
     return source

@@ -9,7 +9,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from videollm_ros.live.attention import WholeAttention, additive_mask
-from videollm_ros.live.cache import ContextLimits, StreamCache
+from videollm_ros.live.cache import StreamCache
+from videollm_ros.live.eviction import ContextLimits
 from videollm_ros.live.llama import LlamaLayers
 from videollm_ros.live.rotary import Rotary
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from videollm_ros.live.handover import Handover, hand_over
 from videollm_ros.live.model import LiveModel
 
 Frames = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
@@ -25,37 +26,22 @@ def embed_ahead(model: LiveModel, frames: Frames, chunk_size: int) -> Iterator[T
     """
     chunks = [frames[start : start + chunk_size] for start in range(0, len(frames), chunk_size)]
     aside = torch.cuda.Stream(model.device) if model.device.type == "cuda" else None  # type: ignore[no-untyped-call]
-    if aside is not None:
-        aside.wait_stream(torch.cuda.current_stream(model.device))  # frames on the GPU may still be in the making
     with ThreadPoolExecutor(1, "encoder") as encoder:
-        ahead: Future[tuple[Tensor, torch.cuda.Event | None]] | None = None
+        ahead: Future[Handover[Tensor]] | None = None
         for index in range(len(chunks)):
-            embeds, ready = (ahead or encoder.submit(_embed_aside, model, chunks[index], aside)).result()
+            embeds = (ahead or encoder.submit(_embed_aside, model, hand_over(chunks[index]), aside)).result()
             ahead = None
             if index + 1 < len(chunks):
-                ahead = encoder.submit(_embed_aside, model, chunks[index + 1], aside)
-            if ready is not None:
-                stream = torch.cuda.current_stream(embeds.device)
-                stream.wait_event(ready)
-                embeds.record_stream(stream)
-            yield embeds
+                ahead = encoder.submit(_embed_aside, model, hand_over(chunks[index + 1]), aside)
+            yield embeds.take()
 
 
-def _embed_aside(
-    model: LiveModel, frames: Frames, stream: torch.cuda.Stream | None
-) -> tuple[Tensor, torch.cuda.Event | None]:
-    """Embed on a CUDA stream of its own. Returns the embeddings, and the event to wait for before they are read."""
+def _embed_aside(model: LiveModel, frames: Handover[Frames], stream: torch.cuda.Stream | None) -> Handover[Tensor]:
+    """Embed on a CUDA stream of its own. Frames that lie on the GPU may still be in the making when it is called."""
     with torch.cuda.stream(stream):
-        if stream is not None and isinstance(frames, Tensor) and frames.is_cuda:
-            frames.record_stream(stream)
-        return embed(model, frames), None if stream is None else stream.record_event()
+        return hand_over(embed(model, frames.take()))
 
 
-@torch.inference_mode()
 def embed(model: LiveModel, frames: Frames) -> Tensor:
     """Return the decoder embeddings [T, n, d_model] of T frames of any size."""
-    if isinstance(frames, Tensor | np.ndarray):
-        prepared = model.prepare(frames)
-    else:
-        prepared = torch.stack([model.prepare(frame) for frame in frames])
-    return model.embed(model.encode(prepared))
+    return model.embed_frames(frames, max(1, len(frames)))

@@ -7,15 +7,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from videollm_ros.live.attention import CHUNK, SplitAttention, WholeAttention, additive_mask
-from videollm_ros.live.cache import ContextLimits, StreamCache
+from videollm_ros.live.cache import StreamCache
 from videollm_ros.live.decoder import LlamaDecoder, StreamDecoder
+from videollm_ros.live.eviction import ContextLimits
 from videollm_ros.live.llama import FAMILY, LlamaLayers
 
 KV_BUCKET = 1024
@@ -65,11 +66,11 @@ class GraphedDecoder(LlamaDecoder):
             step_lengths: numbers of tokens that are read again and again, with the logits of the last one wanted.
         """
         super().__init__(llm, limits)
-        embedding = llm.get_input_embeddings().weight
+        embedding: Tensor = llm.get_input_embeddings().weight  # type: ignore[assignment]
         self._device = torch.cuda.device(llm.device)  # graphs belong to the device that is current
         with self._device:
             # One stream for all captures: libraries keep a workspace for every stream that they have seen.
-            self._stream = torch.cuda.Stream(priority=_HIGH_PRIORITY)
+            self._stream = torch.cuda.Stream(priority=_HIGH_PRIORITY)  # type: ignore[no-untyped-call]
             where = CaptureSite(torch.cuda.graph_pool_handle(), self._stream)
             steps = {n: GraphedStep(self._layers, self.cache, n, embedding, where) for n in sorted(step_lengths)}
             self._steps = {n: step for n, step in steps.items() if self._matches_eager(step, embedding[:n])}
@@ -123,7 +124,7 @@ class GraphedDecoder(LlamaDecoder):
 class CaptureSite(NamedTuple):
     """Where graphs are captured: the memory pool and the stream that all of them share."""
 
-    pool: tuple[int, int]
+    pool: Any
     stream: torch.cuda.Stream
 
 
@@ -180,7 +181,7 @@ class GraphedStep:
         positions = self._start + self._offsets
         visible = self._layers.group_mask(torch.arange(span, device=positions.device) <= positions[:, None])
         dtype = self._cache.memory.dtype
-        attend: SplitAttention | WholeAttention
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor]
         if span >= KV_BUCKET and span % CHUNK == 0:
             attend = SplitAttention(visible, dtype)
         else:
@@ -220,7 +221,8 @@ def _fill_with_noise(memory: Tensor) -> None:
 
 def _sizes_by_position(memory: Tensor) -> Tensor:
     """Sum up what a cache holds at each position, [max_tokens], without a copy of it."""
-    return torch.linalg.vector_norm(memory, dim=(0, 1, 2, 3, 5), dtype=torch.float32)
+    sizes: Tensor = torch.linalg.vector_norm(memory, dim=(0, 1, 2, 3, 5), dtype=torch.float32)
+    return sizes
 
 
 def _is_close(one: Tensor, other: Tensor, tolerance: float) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ class LiveModel(nn.Module):
     ) -> None:
         """Compose a model of parts that lie on one device."""
         super().__init__()
-        embedding = llm.get_input_embeddings()
+        embedding: Any = llm.get_input_embeddings()
         _check_fit(config, vision, connector, embedding, len(tokenizer))
         self.config = config
         self.vision = vision
@@ -88,12 +89,12 @@ class LiveModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Return the device of the connector, which is that of all parts."""
-        return self.connector[0].weight.device
+        return self.connector[0].get_parameter("weight").device
 
     @property
     def dtype(self) -> torch.dtype:
         """Return the data type of the decoder's input embeddings."""
-        return self.llm.get_input_embeddings().weight.dtype
+        return self.llm.get_input_embeddings().get_parameter("weight").dtype
 
     def preprocess(self, frames: Tensor | np.ndarray) -> Tensor:
         """Fit frames of any size to the vision tower, on the model's device.
@@ -123,12 +124,14 @@ class LiveModel(nn.Module):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Compute vision features [T, n, d_vision] of uint8 RGB frames [T, 3, R, R]."""
-        return self.vision(frames.to(self.device, non_blocking=True))
+        features: Tensor = self.vision(frames.to(self.device, non_blocking=True))
+        return features
 
     def project(self, features: Tensor) -> Tensor:
         """Compute decoder embeddings [T, n, d_model] of vision features [T, n, d_vision]."""
-        connected = self.connector(features.to(self.device, self.connector[0].weight.dtype))
-        return connected.to(self.dtype)
+        connector_dtype = self.connector[0].get_parameter("weight").dtype
+        embeds: Tensor = self.connector(features.to(self.device, connector_dtype))
+        return embeds.to(self.dtype)
 
     prepare = preprocess
     """The first name of `preprocess`, kept for programs that use it."""
@@ -155,10 +158,10 @@ class LiveModel(nn.Module):
             raise ValueError(f"batch_size is a number of frames, at least 1: {batch_size}")
         batches = [frames[start : start + batch_size] for start in range(0, len(frames), batch_size)]
         if not batches:
-            return torch.empty(
-                0, self.config.frame_num_tokens, self.connector[-1].out_features, dtype=self.dtype, device=self.device
-            )
-        return torch.cat([self.project(self.encode(self._preprocess_batch(batch))) for batch in batches])
+            width = self.llm.get_input_embeddings().get_parameter("weight").shape[1]
+            return torch.empty(0, self.config.frame_num_tokens, width, dtype=self.dtype, device=self.device)
+        embeds = [self.project(self.encode(self._preprocess_batch(batch))) for batch in batches]
+        return torch.cat(embeds)
 
     def _preprocess_batch(self, frames: Tensor | np.ndarray | Sequence[Tensor | np.ndarray]) -> Tensor:
         if isinstance(frames, Tensor | np.ndarray):
@@ -167,7 +170,8 @@ class LiveModel(nn.Module):
 
     def embed_ids(self, input_ids: Tensor) -> Tensor:
         """Look up decoder embeddings [.., d_model] of token ids [..]."""
-        return self.llm.get_input_embeddings()(input_ids)
+        embeds: Tensor = self.llm.get_input_embeddings()(input_ids)
+        return embeds
 
     def forward(
         self,
@@ -212,7 +216,7 @@ class LiveModel(nn.Module):
 
 
 def _check_fit(
-    config: LiveConfig, vision: VisionEncoder, connector: nn.Sequential, embedding: nn.Embedding, num_tokens: int
+    config: LiveConfig, vision: VisionEncoder, connector: Any, embedding: nn.Embedding, num_tokens: int
 ) -> None:
     """Check that widths and vocabularies of the parts agree."""
     vision_size, llm_size = connector[0].in_features, connector[-1].out_features

@@ -80,7 +80,13 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """
     folder = resolve_part("tokenizer", source)
     config = _load_config("tokenizer", folder)
-    return _attempt("tokenizer", folder, lambda: AutoTokenizer.from_pretrained(folder, config=config, **_NO_CODE))
+
+    def load() -> PreTrainedTokenizerBase:
+        tokenizer = AutoTokenizer.from_pretrained(folder, config=config, **_NO_CODE)
+        tokenizer.decode(tokenizer("a, b]\n", add_special_tokens=False)["input_ids"])  # bad settings show here
+        return tokenizer
+
+    return _attempt("tokenizer", folder, load)
 
 
 _NO_CODE: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}

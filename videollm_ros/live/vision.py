@@ -52,10 +52,11 @@ def as_tensor(frames: Tensor | np.ndarray) -> Tensor:
 
 
 def letterbox(frames: Tensor, resolution: int) -> Tensor:
-    """Scale the longest side to `resolution` (bicubic, antialiased) and pad with zeros to a centred square.
+    """Scale the longest side to `resolution` (bicubic, antialiased) and pad with zeros to a centered square.
 
     Args:
         frames: uint8 RGB [T, 3, H, W], any size.
+        resolution: side of the square in pixels.
 
     Returns:
         uint8 RGB [T, 3, resolution, resolution] on the same device.

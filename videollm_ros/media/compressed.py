@@ -19,22 +19,22 @@ from videollm_ros.media.errors import ImageError, quoted
 
 # Beside the result there is Pillow's own copy of 4 bytes per pixel: 48 MiB at the most.
 MAX_PIXELS = 4096 * 3072
-# A JPEG of several scans needs up to 8 bytes per pixel more for its coefficients, and time for every scan.
-MAX_PIXELS_OF_SCANS = 2048 * 2048
-MAX_SCANS = 64  # a usual progressive JPEG has 10
-STRIP = 256  # rows that are converted at a time
+# A JPEG of several scans needs up to 8 bytes per pixel more for its coefficients, a WebP as many for its canvas.
+MAX_PIXELS_OF_COSTLY = 2048 * 2048
+MAX_SCANS = 64  # every scan takes time; a usual progressive JPEG has 10
+STRIP = 2**18  # pixels that are converted at a time
 
 DEFAULT_FORMATS = "jpeg_png"
 FORMATS = {
     "jpeg_png": ("JPEG", "PNG"),
-    "all": ("JPEG", "PNG", "WEBP", "TIFF", "BMP"),
+    "jpeg_png_webp": ("JPEG", "PNG", "WEBP"),
 }
 _ORIENTATION = 0x0112  # the EXIF tag
 # EXIF orientation -> quarter turns counterclockwise, and whether the picture is then mirrored left to right.
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
-# `decode_compressed` refuses such images itself, with a sentence and a lower limit.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow warns of large images, which `decode_compressed` refuses itself, and of metadata that nobody reads here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_compressed(data: bytes, claimed: str, formats: str = DEFAULT_FORMATS) -> NDArray[np.uint8]:
@@ -49,6 +49,8 @@ def decode_compressed(data: bytes, claimed: str, formats: str = DEFAULT_FORMATS)
         ImageError: The bytes are not a whole image of an accepted format, or the image is too large.
     """
     try:
+        if data[8:12] == b"WEBP":  # Pillow allocates its canvas before it tells the size
+            _check_pixels(*_webp_size(data), MAX_PIXELS_OF_COSTLY, "a WebP image")
         with Image.open(io.BytesIO(data), formats=FORMATS[formats]) as image:
             _check_size(image, data)
             return _turned(_to_array(image), image)
@@ -64,21 +66,37 @@ def decode_compressed(data: bytes, claimed: str, formats: str = DEFAULT_FORMATS)
 
 def _check_size(image: Image.Image, data: bytes) -> None:
     """Refuse an image before anything is allocated for its pixels."""
-    width, height = image.size
-    limit = MAX_PIXELS
     if image.format in ("JPEG", "MPO") and (scans := _count_scans(image, data)) > 1:
-        limit = MAX_PIXELS_OF_SCANS
         if scans > MAX_SCANS:
             raise ImageError(f"A JPEG of {scans} scans was received; at most {MAX_SCANS} are accepted.")
+        _check_pixels(*image.size, MAX_PIXELS_OF_COSTLY, "a progressive JPEG")
+    _check_pixels(*image.size, MAX_PIXELS, "a compressed image")
+
+
+def _check_pixels(width: int, height: int, limit: int, kind: str) -> None:
     if not 0 < width * height <= limit:
-        kind = "a progressive JPEG" if limit == MAX_PIXELS_OF_SCANS else "a compressed image"
         raise ImageError(f"{width}x{height} pixels were received; {kind} may have 1 to {limit}.")
 
 
 def _count_scans(image: Image.Image, data: bytes) -> int:
-    """Return how many scans a JPEG may have. Inside a scan, FF is followed by 00 or a restart marker."""
+    """Return how many scans a JPEG may have: at least two unless its first scan has all the components.
+
+    Inside a scan, FF is followed by 00 or a restart marker, so FF DA begins a scan wherever it is.
+    """
     scans = data.count(b"\xff\xda")
-    return max(scans, 2) if "progressive" in image.info else scans
+    first = data.find(b"\xff\xda")
+    is_whole = "progressive" not in image.info and data[first + 4 : first + 5] == bytes([len(image.getbands())])
+    return scans if is_whole else max(scans, 2)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Return width and height by the header of a WebP file (RFC 9649)."""
+    if data[12:16] == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if data[12:16] == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
 
 
 def _to_array(image: Image.Image) -> NDArray[np.uint8]:
@@ -86,20 +104,14 @@ def _to_array(image: Image.Image) -> NDArray[np.uint8]:
     image.load()
     width, height = image.size
     rgb = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, STRIP):
-        strip = image.crop((0, top, width, min(top + STRIP, height)))
-        if strip.mode in ("I", "F") or strip.mode.startswith("I;16"):
-            rgb[top : top + STRIP] = _from_16_bits(np.asarray(strip))[..., None]
+    rows = max(1, STRIP // width)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        if strip.mode.startswith("I"):  # gray levels 0..65535 of a PNG
+            rgb[top : top + rows] = (np.asarray(strip).astype(np.uint32) >> 8).astype(np.uint8)[..., None]
         else:
-            rgb[top : top + STRIP] = np.asarray(strip.convert("RGB"))
+            rgb[top : top + rows] = np.asarray(strip.convert("RGB"))
     return rgb
-
-
-def _from_16_bits(numbers: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale gray levels 0..65535 to 0..255."""
-    if numbers.dtype.kind == "f":
-        raise ImageError("An image of floating-point numbers was received: gray levels or colors are expected.")
-    return (numbers.astype(np.uint32) >> 8).astype(np.uint8)
 
 
 def _turned(rgb: NDArray[np.uint8], image: Image.Image) -> NDArray[np.uint8]:

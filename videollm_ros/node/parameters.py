@@ -84,8 +84,8 @@ class ImageParameters:
     )
     formats: str = parameter(
         "jpeg_png",
-        "Formats of a compressed image that are decoded. all adds WebP, TIFF and BMP: more parsers for peers to reach.",
-        choices=("jpeg_png", "all"),
+        "Formats of a compressed image that are decoded. Every format is one more parser that peers can reach.",
+        choices=("jpeg_png", "jpeg_png_webp"),
     )
 
 

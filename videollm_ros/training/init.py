@@ -45,7 +45,7 @@ _LORA = """\
 """
 _SMALL = """\
       per_device_train_batch_size: 4
-      num_train_epochs: 8
+      num_train_epochs: 3
       learning_rate: 1.0e-3
       adam_beta2: 0.98
       lr_scheduler_type: cosine

@@ -34,6 +34,8 @@ def write_checkpoint(model: LiveModel, folder: str | Path, *, base_is_untouched:
     """Write what `LiveModel.from_pretrained` loads. A LoRA adapter that is not written as one is merged, in place.
 
     Args:
+        model: what was trained.
+        folder: replaced when all is written.
         base_is_untouched: the parts that did not learn are those that `model.config` names. An adapter on anything else
             would be put on another model when it is loaded: then the folder holds the whole, merged model.
         vision_learned: write the vision tower into an adapter folder as well, since the original is another one.

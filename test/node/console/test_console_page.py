@@ -25,7 +25,7 @@ from videollm_ros.node.client import AssistantClient
 TOKEN = "a-token-for-the-page-only"
 NAME = "/demo/assistant"
 QUESTION = "What is on the table?"
-SECONDS = 15_000  # milliseconds a browser waits at most; a loaded machine may be slow
+SECONDS = 60_000  # milliseconds a browser waits at most; a loaded machine may be slow
 # Topics a console may subscribe to; ROS's own are not among them.
 WATCHED = ("/demo/image", "/diagnostics", f"{NAME}/utterance", f"{NAME}/utterance_partial", f"{NAME}/speak_probability")
 

@@ -84,9 +84,8 @@ class Hub:
         viewer = Viewer()
         self.viewers.add(viewer)
         viewer.tell(self._roll())
-        self._look()
-        if self.present:
-            self.choose(viewer, self.present[0])
+        if not self.present or not self.choose(viewer, self.present[0]):
+            self._look()
         return viewer
 
     def leave(self, viewer: Viewer) -> None:

@@ -42,6 +42,7 @@ class ConsoleNode(Node):
         self.assistants_changed: Callable[[list[str]], None] = lambda names: None
         self._frames: dict[str, FrameStore] = {}
         self._watches: dict[str, AssistantWatch] = {}
+        self._wanted: tuple[frozenset[str], bool] = (frozenset(), False)  # assistants, and whether there is a page
         self._present: list[str] | None = None
         self._diagnostics: Subscription | None = None
         self._timer: Timer | None = None
@@ -52,8 +53,10 @@ class ConsoleNode(Node):
 
     def look_at(self, names: Iterable[str], *, anybody: bool) -> None:
         """Watch these assistants and no others. `anybody`: whether there is a page at all."""
+        self._wanted = (frozenset(names), anybody)
         if self.executor is not None:
-            self.executor.create_task(self._follow, frozenset(names), anybody)
+            # Without arguments: of two tasks that wait, rclpy runs the later one first.
+            self.executor.create_task(self._follow)
 
     def frames(self, name: str) -> FrameStore | None:
         """Return the images of an assistant that was watched, or None."""
@@ -71,9 +74,12 @@ class ConsoleNode(Node):
 
     def close(self) -> None:
         """Stop watching."""
-        self._follow(frozenset(), False)
+        self._wanted = (frozenset(), False)
+        self._follow()
 
-    def _follow(self, names: frozenset[str], anybody: bool) -> None:
+    def _follow(self) -> None:
+        """Watch what is wanted now."""
+        names, anybody = self._wanted
         for name in set(self._watches) - names:
             self._watches.pop(name).close()
             self._frames[name].clear()
