@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from videollm_ros.data import check, durations, encode, show
+from videollm_ros.data import check, durations, features_command, show
 from videollm_ros.data.convert import command as convert
 from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.dialogues import DialogueError
@@ -21,7 +21,7 @@ from videollm_ros.live import CheckpointError
 _COMMANDS = {
     "convert": (convert, "annotations to streaming dialogues"),
     "durations": (durations, "seconds of recordings, which convert needs"),
-    "features": (encode, "encode video files once"),
+    "features": (features_command, "encode recordings once"),
     "show": (show, "a dialogue over its frames, as a web page"),
     "check": (check, "what is odd about dialogues, before training on them"),
 }
