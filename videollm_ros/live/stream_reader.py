@@ -118,10 +118,7 @@ class StreamReader:
         asked = self.queries.next_stamp <= stamp
         speaks = may_speak and not asked and self.rule.speaks(*prediction)
         self._read_ahead.record(silent=not (asked or speaks))
-        reply = None
-        if asked or speaks:
-            self._context.rollback()
-            reply = self._reply = _Reply()
+        reply = self._reply = _Reply() if asked or speaks else None
         yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame)
         if reply is None or self._reply is not reply:
             return  # silent, or the stream was reset
