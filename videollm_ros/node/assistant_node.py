@@ -85,7 +85,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
         self._log_handler = LogToRos(self)
-        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
         if self.parameters.autostart:
@@ -163,7 +162,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """Stop the camera and the stream, and give the model's memory back."""
         self._camera.close()
         self._free()
-        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
 
     def end(self, exit_code: int) -> None:
         """End the process in good order."""
@@ -178,6 +176,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         parameters, started = self.parameters, time.monotonic()
         self.get_logger().info(f"Loading {parameters.model.checkpoint} ...")
         model = load_model(parameters.model)
+        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         load_image = functools.partial(to_rgb, formats=parameters.image.formats)
         listeners = (self._outputs, self.errors, self._debug_image)
         self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
@@ -192,6 +191,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if stream is None:
             return
         stream.close("The assistant was shut down.")
+        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
         del stream
         give_memory_back()
 
