@@ -14,11 +14,14 @@ import logging
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import cast
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -82,7 +85,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
         self._log_handler = LogToRos(self)
-        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
         if self.parameters.autostart:
@@ -96,7 +98,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
     @property
     def parameters(self) -> Parameters:
         """The parameters as they are now."""
-        return self._node_parameters.current
+        return cast(Parameters, self._node_parameters.current)
 
     @property
     def state(self) -> str:
@@ -160,7 +162,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """Stop the camera and the stream, and give the model's memory back."""
         self._camera.close()
         self._free()
-        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
 
     def end(self, exit_code: int) -> None:
         """End the process in good order."""
@@ -175,6 +176,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         parameters, started = self.parameters, time.monotonic()
         self.get_logger().info(f"Loading {parameters.model.checkpoint} ...")
         model = load_model(parameters.model)
+        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         load_image = functools.partial(to_rgb, formats=parameters.image.formats)
         listeners = (self._outputs, self.errors, self._debug_image)
         self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
@@ -189,10 +191,11 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if stream is None:
             return
         stream.close("The assistant was shut down.")
+        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
         del stream
         give_memory_back()
 
-    def _wait_for(self, done) -> bool:
+    def _wait_for(self, done: Future[None]) -> bool:
         """Wait for the inference thread. Returns False if it is at a long step."""
         try:
             done.result(PAUSE_TIMEOUT)
@@ -268,9 +271,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self.stream.apply(parameters.assistant)
 
     def _problem_now(self, name: str, value: object) -> str | None:
-        stream = self.stream
-        if name == "stream.max_new_tokens" and stream is not None and value > stream.max_new_tokens_limit:
-            return f"{name} is at most {stream.max_new_tokens_limit} with this context, and was given {value}."
+        limit = self.stream.max_new_tokens_limit if self.stream is not None else None
+        if name == "stream.max_new_tokens" and limit is not None and isinstance(value, int) and value > limit:
+            return f"{name} is at most {limit} with this context, and was given {value}."
         return None
 
     # Diagnostics.
@@ -282,9 +285,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if snapshot is not None:
             statuses.append(speech_status(snapshot, self.errors.query))
             if state == "active":
-                statuses.append(
-                    self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
-                )
+                camera = self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
+                statuses.append(camera)
         self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
 
 
