@@ -71,7 +71,7 @@ class ChatServer:
                 with lock:
                     number = len(outer.requests)
                     outer.requests.append(request)
-                    outer.headers.append(dict(self.headers))
+                    outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                     outer.starts.append(time.monotonic())
                     outer.at_once += 1
                     outer.most_at_once = max(outer.most_at_once, outer.at_once)

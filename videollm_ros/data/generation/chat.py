@@ -69,7 +69,7 @@ class ServerChat:
 
     def __init__(self, model: str, url: str | None, timeout: float, temperature: float) -> None:
         """Open the client."""
-        for name in ("httpx", "openai"):  # a URL may have a key in it
+        for name in ("httpx", "httpx2", "openai"):  # a URL may have a key in it
             logging.getLogger(name).setLevel(logging.WARNING)
         try:
             self._client = AsyncOpenAI(base_url=url, timeout=timeout, max_retries=_RETRIES)
