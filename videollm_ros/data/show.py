@@ -22,7 +22,8 @@ from videollm_ros.data.page import Scene, render, turns_of
 from videollm_ros.data.statistics import readable_dialogues
 from videollm_ros.data.whole_file import whole_file
 from videollm_ros.media.bags import NANOSECONDS, Bag, BagError
-from videollm_ros.media.images import ImageError, to_rgb
+from videollm_ros.media.errors import ImageError
+from videollm_ros.media.images import to_rgb
 from videollm_ros.media.video import VideoError, sample_frames
 
 _WIDTH = 192  # pixels of a thumbnail

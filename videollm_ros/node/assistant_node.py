@@ -14,7 +14,8 @@ import logging
 import sys
 import threading
 import time
-from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent import futures
+from typing import cast
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -96,7 +97,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
     @property
     def parameters(self) -> Parameters:
         """The parameters as they are now."""
-        return self._node_parameters.current
+        return cast(Parameters, self._node_parameters.current)
 
     @property
     def state(self) -> str:
@@ -192,11 +193,11 @@ class AssistantNode(LifecycleNodeMixin, Node):
         del stream
         give_memory_back()
 
-    def _wait_for(self, done) -> bool:
+    def _wait_for(self, done: futures.Future[None]) -> bool:
         """Wait for the inference thread. Returns False if it is at a long step."""
         try:
             done.result(PAUSE_TIMEOUT)
-        except FutureTimeoutError:
+        except futures.TimeoutError:
             self.get_logger().warning(f"The model is still busy after {PAUSE_TIMEOUT:g} s. It obeys after its step.")
             return False
         return True
@@ -269,7 +270,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def _problem_now(self, name: str, value: object) -> str | None:
         stream = self.stream
-        if name == "stream.max_new_tokens" and stream is not None and value > stream.max_new_tokens_limit:
+        if name != "stream.max_new_tokens" or stream is None or not isinstance(value, int):
+            return None
+        if value > stream.max_new_tokens_limit:
             return f"{name} is at most {stream.max_new_tokens_limit} with this context, and was given {value}."
         return None
 

@@ -24,6 +24,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
@@ -79,7 +80,7 @@ class Listener(Node):
         """Whether nothing has happened for a second, as far as a simulated camera tells."""
         return self.newest_stamp - self._event_stamp >= 1.0
 
-    def ask(self, query: str):
+    def ask(self, query: str) -> Future:
         """Ask, and return the future of the response."""
         print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
         return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
@@ -109,9 +110,10 @@ class Processes:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._running: dict[str, subprocess.Popen] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, module: str, parameters: list[str]) -> None:
+        """Start a node of this package by the name of its module. Its output goes to a file in the folder."""
         command = [sys.executable, "-m", f"videollm_ros.node.{module}", "--ros-args"]
         for parameter in parameters:
             command += ["-p", parameter]
@@ -123,9 +125,11 @@ class Processes:
         return next((module for module, process in self._running.items() if process.poll() is not None), "")
 
     def log(self, module: str) -> str:
+        """Return what a node has written."""
         return (self._folder / f"{module}.log").read_text()
 
     def stop(self) -> None:
+        """Interrupt all of them, wait for their ends, and kill those that do not end within 10 s."""
         for process in self._running.values():
             process.send_signal(signal.SIGINT)
         for process in self._running.values():

@@ -16,6 +16,7 @@ import math
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings, setting
 
@@ -131,22 +132,22 @@ def declarations(cls: type = Parameters, prefix: str = "") -> Iterator[Declarati
         if dataclasses.is_dataclass(types[entry.name]):
             yield from declarations(types[entry.name], f"{prefix}{entry.name}.")
         else:
-            yield Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
+            yield Declaration(prefix + entry.name, types[entry.name], cast(Any, entry.default), **entry.metadata)
 
 
-def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str = ""):
+def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str = "") -> Any:
     """Build `cls` from `value_of(full dotted name)`.
 
     Raises:
         ValueError: a value of the wrong type, out of its range or not among its choices; says which parameter.
     """
     types = typing.get_type_hints(cls)
-    values = {}
+    values: dict[str, Any] = {}
     for entry in dataclasses.fields(cls):
         if dataclasses.is_dataclass(types[entry.name]):
             values[entry.name] = read(value_of, types[entry.name], f"{prefix}{entry.name}.")
             continue
-        declaration = Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
+        declaration = Declaration(prefix + entry.name, types[entry.name], cast(Any, entry.default), **entry.metadata)
         value = value_of(declaration.name)
         if problem := problem_with(declaration, value):
             raise ValueError(problem)
@@ -162,7 +163,7 @@ def problem_with(declaration: Declaration, value: object) -> str | None:
         return f"{name} has the type {ROS_TYPES[wanted]}, and was given {value!r}.{hint}"
     if declaration.choices and value not in declaration.choices:
         return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
-    if declaration.bounds:
+    if declaration.bounds and isinstance(value, (int, float)):
         low, high = declaration.bounds
         if math.isnan(value) or not low <= value <= high:
             return f"{name} lies between {low} and {high}, and was given {value}."
