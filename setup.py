@@ -28,6 +28,7 @@ setup(
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     package_data={
+        "videollm_ros": ["py.typed"],
         "videollm_ros.data": ["maps/*.yaml", "templates/*.html", "generation/*.yaml"],
         "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
     },

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from videollm_ros.media.bags import NANOSECONDS, Bag, BagError
-from videollm_ros.media.images import ImageError, to_rgb
+from videollm_ros.media.errors import ImageError, to_rgb
 from videollm_ros.media.video import VideoError, sample_frames
 
 _BAG_SUFFIXES = (".mcap", ".db3")
@@ -66,7 +66,7 @@ class RecordedSource:
         frame = start
         try:
             if self.is_bag:
-                images = islice(self._bag_frames(fps), start, stop)
+                images: Iterator[np.ndarray] = islice(self._bag_frames(fps), start, stop)
             else:
                 images = sample_frames(self.path, fps, None if stop is None else stop - start, start / fps)
             for image in images:

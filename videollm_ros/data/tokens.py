@@ -52,12 +52,12 @@ class TokenCounter:
     def count(self, conversation: Sequence[Mapping[str, Any]]) -> int:
         """Return the tokens of a dialogue, give or take one for each place where two texts meet."""
         per_frame = self.config.frame_num_tokens + bool(self.config.frame_token_interval)
-        frames = sum(message["num_frames"] for message in conversation if message["role"] == "stream")
+        frames: int = sum(message["num_frames"] for message in conversation if message["role"] == "stream")
         texts = [self.config.system_prompt]
         for message in conversation:
             name = {"user": "User: ", "assistant": "Assistant: "}.get(message["role"], "")
             texts.append(f"\n[]\n{name}{message['content']}" if name else "")
-        replies = sum(message["role"] == "assistant" for message in conversation)
+        replies: int = sum(message["role"] == "assistant" for message in conversation)
         return frames * per_frame + replies + self._length("".join(texts))
 
     def odd_words(self, words: Counter[str]) -> tuple[list[str], list[str]]:

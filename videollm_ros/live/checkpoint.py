@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from safetensors.torch import save_file
@@ -220,7 +220,7 @@ def _place_llm(
 ) -> None:
     """Move a decoder to its device, merged and quantized on the way."""
     if quantization is None:
-        llm.to(device)
+        cast(nn.Module, llm).to(device)  # transformers' own annotation takes no device
         if adapter is not None:
             merge_adapter(adapter, llm)
         return

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -32,7 +34,7 @@ class StreamDecoder:
             ValueError: see `StreamCache` and `Rotary`.
         """
         self._llm = llm
-        dtype = llm.get_input_embeddings().weight.dtype
+        dtype = cast(Tensor, llm.get_input_embeddings().weight).dtype
         self.cache = StreamCache(llm.config, limits, Rotary(llm), dtype)
         self._past = self.cache.for_transformers()
 
@@ -55,7 +57,8 @@ class StreamDecoder:
             use_cache=True,
             logits_to_keep=1 if at is None else at,
         )
-        return output.logits[0].float()
+        logits: Tensor = output.logits
+        return logits[0].float()
 
 
 class LlamaDecoder(StreamDecoder):

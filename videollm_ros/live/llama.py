@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -183,7 +183,7 @@ class LlamaLayers:
         return attended.permute(2, 0, 1, 3).reshape(num_tokens, -1)
 
 
-def _extract_weights(layer: nn.Module) -> _Layer:
+def _extract_weights(layer: Any) -> _Layer:  # of any of the models in FAMILY
     attention, mlp = layer.self_attn, layer.mlp
     norms = (attention.q_norm, attention.k_norm) if hasattr(attention, "q_norm") else None
     return _Layer(
@@ -236,7 +236,7 @@ def _make_linear(weight: Tensor, bias: Tensor | None) -> _Linear:
     return _Linear(weight, bias, weight.t() if bias is None and type(weight) is Tensor else None)
 
 
-def _norm(module: nn.Module) -> _Norm | _CpuNorm:
+def _norm(module: Any) -> _Norm | _CpuNorm:
     weight, epsilon = module.weight.data, module.variance_epsilon
     if weight.device.type != "cpu" or weight.dtype != torch.float32:
         return _Norm(weight, epsilon)

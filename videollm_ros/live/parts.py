@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
@@ -149,7 +149,7 @@ def _load_model(
     missing = sorted(report["missing_keys"])
     if missing:
         raise CheckpointError(f"the {what} {folder} lacks {len(missing)} tensors, the first is {missing[0]}")
-    return model
+    return cast(PreTrainedModel, model)
 
 
 def _check_size(

@@ -80,6 +80,9 @@ class VisionEncoder(nn.Module):
         ValueError: the tower is of another family, or its frames do not have the configured resolution.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, tower: PreTrainedModel, config: LiveConfig) -> None:
         """Wrap a tower for the frame geometry of `config`."""
         super().__init__()
@@ -103,7 +106,7 @@ class VisionEncoder(nn.Module):
     @property
     def hidden_size(self) -> int:
         """Return the width of a vision feature, d_vision."""
-        return self.tower.config.hidden_size
+        return int(self.tower.config.hidden_size)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames.

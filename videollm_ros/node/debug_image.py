@@ -48,7 +48,7 @@ def draw(rgb: NDArray[np.uint8], decision: FrameDecision, caption: str) -> NDArr
     canvas[height - BAR :, :filled] = SPEAKS if decision.speaks else QUIET
     mark = min(WIDTH - 2, round(WIDTH * (1 - decision.threshold)))  # it speaks when silence has less than the threshold
     canvas[height - BAR :, mark : mark + 2] = THRESHOLD
-    return canvas
+    return np.asarray(canvas, np.uint8)
 
 
 def _wrapped(text: str) -> list[str]:

@@ -24,6 +24,7 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
@@ -79,7 +80,7 @@ class Listener(Node):
         """Return whether nothing has happened for a second, as far as a simulated camera tells."""
         return self.newest_stamp - self._event_stamp >= 1.0
 
-    def ask(self, query: str):
+    def ask(self, query: str) -> Future:
         """Ask, and return the future of the response."""
         print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
         return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
@@ -109,7 +110,7 @@ class Processes:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._running: dict[str, subprocess.Popen] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, module: str, parameters: list[str]) -> None:
         """Start a node of the package with parameters such as seed:=7."""

@@ -9,11 +9,10 @@ dataclass that are no groups have no prefix. `assistant.settings.setting` makes 
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from videollm_ros.assistant.settings import setting
 
@@ -41,7 +40,11 @@ def declarations(cls: type, prefix: str = "") -> Iterator[Declaration]:
         if dataclasses.is_dataclass(types[entry.name]):
             yield from declarations(types[entry.name], f"{prefix}{entry.name}.")
         else:
-            yield Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
+            yield _declaration(entry, types[entry.name], prefix)
+
+
+def _declaration(entry: dataclasses.Field[Any], kind: type, prefix: str) -> Declaration:
+    return Declaration(prefix + entry.name, kind, cast("bool | float | str", entry.default), **entry.metadata)
 
 
 def read(value_of: Callable[[str], object], cls: type, prefix: str = "") -> Any:
@@ -56,7 +59,7 @@ def read(value_of: Callable[[str], object], cls: type, prefix: str = "") -> Any:
         if dataclasses.is_dataclass(types[entry.name]):
             values[entry.name] = read(value_of, types[entry.name], f"{prefix}{entry.name}.")
             continue
-        declaration = Declaration(prefix + entry.name, types[entry.name], entry.default, **entry.metadata)
+        declaration = _declaration(entry, types[entry.name], prefix)
         value = value_of(declaration.name)
         if problem := problem_with(declaration, value):
             raise ValueError(problem)
@@ -73,7 +76,7 @@ def problem_with(declaration: Declaration, value: object) -> str | None:
         return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
     if declaration.bounds:
         low, high = declaration.bounds
-        if math.isnan(value) or not low <= value <= high:
+        if isinstance(value, float | int) and not low <= value <= high:  # NaN lies nowhere
             return f"{name} lies between {low} and {high}, and was given {value}."
     return None
 

@@ -7,22 +7,24 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 
 RCLError = rclpy_implementation.RCLError
+Transition = Callable[[Any, LifecycleState], TransitionCallbackReturn]  # a method of a node
 
 
-def reports_failure(callback: Callable) -> Callable:
+def reports_failure(callback: Transition) -> Transition:
     """Make a method such as on_configure report its exception by `self.failed`, and return ERROR.
 
     rclpy swallows what a transition raises.
     """
 
     @functools.wraps(callback)
-    def transition(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def transition(self: Any, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             return callback(self, state)
         except Exception as error:  # noqa: BLE001 - whatever it is, the state machine goes on to on_error

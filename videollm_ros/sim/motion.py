@@ -41,9 +41,15 @@ class Track:
         """Add a motion after those that there are."""
         self.motions.append(Motion(start, stop, origin, target, smooth))
 
-    def at(self, time: float) -> Point | None:
-        """Return the position at `time` [s], or None before the thing is first visible."""
+    def at(self, time: float) -> Point:
+        """Return the position at `time` [s].
+
+        Raises:
+            ValueError: The thing is not visible yet at that time.
+        """
         index = bisect_right(self.motions, time, key=lambda motion: motion.start) - 1
-        if index < 0:
-            return self.initial
-        return self.motions[index].at(time)
+        if index >= 0:
+            return self.motions[index].at(time)
+        if self.initial is None:
+            raise ValueError(f"the track has no position at {time} s: its first motion starts later")
+        return self.initial

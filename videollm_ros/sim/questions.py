@@ -86,7 +86,7 @@ def quiet_seconds(script: Script) -> list[float]:
     onsets = np.array([event.onset for event in script.events] + [np.inf])
     times = np.array([event.time for event in script.events])
     following = np.searchsorted(times, seconds - CLEARANCE, side="right")
-    return seconds[seconds <= onsets[following] - CLEARANCE].tolist()
+    return [float(second) for second in seconds[seconds <= onsets[following] - CLEARANCE]]
 
 
 def _request(rng: np.random.Generator, script: Script, times: list[float]) -> Question | None:

@@ -3,6 +3,7 @@
 """A script as the camera sees it: uint8 RGB pictures, each a function of the seed and the time alone."""
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -36,8 +37,8 @@ class Camera:
         self._background = background(rng, resolution)
         self._enters = np.array([actor.enters for actor in script.actors])
         self._leaves = np.array([actor.leaves for actor in script.actors])
-        self._sprites: dict[tuple, Sprite] = {}
-        self._composed: tuple | None = None
+        self._sprites: dict[tuple[str, int], Sprite] = {}
+        self._composed: tuple[Any, np.ndarray] | None = None
         self._zoom, self._tilt = rng.uniform(0.98, 1.03), rng.uniform(-1.2, 1.2)
         self._shift = rng.uniform(-0.01, 0.01, 2)
         self._shake = rng.uniform(0.0, 0.006) * rng.uniform(0.5, 1.0, 4)
@@ -60,7 +61,7 @@ class Camera:
         seen = cv2.warpAffine(scene, pose, (side, side), borderMode=cv2.BORDER_REPLICATE)
         gain = self._gain * (1 + self._flicker[0] * wave[4] + self._flicker[1] * wave[5])
         noise = _noise(side)[(self._noise_order + round(time * 1000) * 7919) % NOISE_PICTURES]
-        return cv2.addWeighted(seen, gain, noise, self._noise_share, -128 * self._noise_share)
+        return np.asarray(cv2.addWeighted(seen, gain, noise, self._noise_share, -128 * self._noise_share))
 
     def _compose(self, time: float) -> np.ndarray:
         """The scene before pose, light and noise; kept as long as nothing moves."""
@@ -78,7 +79,7 @@ class Camera:
                 self._sprite("shadow", actor).paste(image, x * side, y * side)
         for actor, (x, y) in placed:
             self._sprite("item", actor).paste(image, x * side, y * side)
-        if grip:
+        if grip and hand:
             self._sprite("closed" if closed else "open", grip.actor).paste(image, hand[0] * side, hand[1] * side)
         image = np.clip(image * self._tone, 0, 255).astype(np.uint8)
         self._composed = (key, image)

@@ -69,7 +69,7 @@ def background(rng: np.random.Generator, resolution: int) -> np.ndarray:
         patch = image[int(y) : int(y + side * rng.uniform(0.1, 0.25)), int(x) : int(x + side * rng.uniform(0.1, 0.3))]
         patch *= rng.uniform(0.82, 1.12)
     spots = cv2.resize(rng.normal(0, 5, (8, 8, 1)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-    return np.clip(image + spots[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + spots[..., None], 0, 255), np.uint8)
 
 
 def _dull(rng: np.random.Generator, low: float, high: float) -> np.ndarray:

@@ -4,7 +4,7 @@
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +23,8 @@ CARRY, STEADY, LOWER, OPEN, RETREAT = 0.6, 0.1, 0.4, 0.1, 0.35
 PAUSE = (2.2, 5.5)  # seconds from an event to the onset of the next
 QUIET = (11.0, 16.0)  # the same, now and then
 TAIL = 1.2  # seconds between the last event and the end, so that its frame exists at 1 FPS and above
+
+Option = TypeVar("Option")
 
 
 @dataclass
@@ -192,7 +194,7 @@ class Director:
         return stop, item
 
     def _put_down(self, onset: float) -> tuple[float, Item]:
-        item, place = self.state.held, self._any(self._free())
+        item, place = cast(Item, self.state.held), self._any(self._free())  # something is held now
         actor, hand = self.cast[item], self.script.gripper
         held, spot = actor.track.at(onset), self._spot(place)
         above = (spot[0], held[1])
@@ -210,7 +212,7 @@ class Director:
 
     # Draws
 
-    def _any(self, options: list[Any]) -> Any:
+    def _any(self, options: list[Option]) -> Option:
         return options[int(self.rng.integers(len(options)))]
 
     def _spot(self, place: str) -> Point:
@@ -225,8 +227,9 @@ class Director:
         return self._any(items)
 
     def _enter(self, item: Item, time: float, spot: Point | None = None) -> Actor:
-        tint = tuple(int(v) for v in self.rng.integers(-12, 13, 3))
-        actor = Actor(item, HEIGHTS[item.shape] * float(self.rng.uniform(0.95, 1.05)), tint, Track(spot), time)
+        red, green, blue = (int(v) for v in self.rng.integers(-12, 13, 3))
+        size = HEIGHTS[item.shape] * float(self.rng.uniform(0.95, 1.05))
+        actor = Actor(item, size, (red, green, blue), Track(spot), time)
         self.script.actors.append(actor)
         self.cast[item] = actor
         return actor

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -66,7 +67,8 @@ def write_half(checkpoint: str | Path, folder: str | Path) -> None:
 def merge_adapter(model: LiveModel) -> LiveModel:
     """The model with its adapter merged into the decoder; the given one is used up."""
     if is_adapted(model):
-        model.llm = model.llm.merge_and_unload()
+        decoder: Any = model.llm  # a PeftModel
+        model.llm = decoder.merge_and_unload()
     return model
 
 

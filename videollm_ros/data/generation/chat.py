@@ -80,10 +80,11 @@ class ServerChat:
     async def ask(self, messages: Messages, kind: type[BaseModel]) -> Answer:
         """Ask the server; see `Chat`."""
         try:
-            reply = await self._client.chat.completions.create(
+            create: Any = self._client.chat.completions.create  # its overloads know no plain dictionaries
+            reply = await create(
                 model=self._model,
-                messages=messages,  # type: ignore[arg-type]
-                response_format=response_format(kind),  # type: ignore[arg-type]
+                messages=messages,
+                response_format=response_format(kind),
                 temperature=self._temperature,
                 max_completion_tokens=_MAX_NEW_TOKENS,
             )
@@ -114,7 +115,8 @@ class LocalChat:
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._tokenizer: Any = load_tokenizer(source)
-        self._model: Any = load_llm(source, torch.bfloat16 if device == "cuda" else torch.float32).to(device)
+        model: Any = load_llm(source, torch.bfloat16 if device == "cuda" else torch.float32)
+        self._model = model.to(device)
         self._temperature, self._lock = temperature, asyncio.Lock()
 
     async def ask(self, messages: Messages, kind: type[BaseModel]) -> Answer:

@@ -120,7 +120,8 @@ def _bearer(headers: Headers) -> str:
 
 def _token_in_address(scope: Scope) -> str:
     try:
-        return parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=10).get("token", [""])[0]
+        query_string: bytes = scope["query_string"]
+        return parse_qs(query_string.decode("latin-1"), max_num_fields=10).get("token", [""])[0]
     except ValueError:
         return ""
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+from numpy.typing import NDArray
 
-from videollm_ros.media.images import ImageError, to_rgb
+from videollm_ros.media.errors import ImageError
+from videollm_ros.media.images import to_rgb
 
 MAX_BYTES = 64 * 2**20  # of images kept as they came
 MAX_MESSAGES = 600
@@ -50,7 +52,7 @@ def picture_of(message: Any, stamp: int) -> Picture:
         for signature, media_type in _SIGNATURES.items():
             if data.startswith(signature):
                 return Picture(stamp, data, media_type)
-    rgb = to_rgb(message)
+    rgb: NDArray[Any] = to_rgb(message)
     height, width = rgb.shape[:2]
     if (scale := MAX_SIDE / max(height, width)) < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))

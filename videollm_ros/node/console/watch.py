@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from videollm_ros.media.images import ImageError
+from videollm_ros.media.errors import ImageError
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.node.client import AssistantClient
 from videollm_ros.node.console.frames import FrameStore

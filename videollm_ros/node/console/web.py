@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from videollm_ros.media.images import ImageError
+from videollm_ros.media.errors import ImageError
 from videollm_ros.node.console.access import Access
 from videollm_ros.node.console.commands import Commands
 from videollm_ros.node.console.hub import MAX_VIEWERS, Hub, Viewer
