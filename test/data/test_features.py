@@ -110,7 +110,7 @@ def test_a_broken_recording_is_named_with_its_time_and_the_rest_goes_on(tmp_path
     (broken / "045.png").write_bytes(b"no picture")
     assert features(tmp_path / "out", broken, tmp_path / "missing.mp4", images) == 1
     said = capsys.readouterr()
-    assert "read up to 0.50 s. broken has no features" in said.err + said.out
+    assert "read up to 1.00 s. broken has no features" in said.err + said.out
     assert "2 cannot be read: broken, missing" in said.out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["pictures.safetensors"]
 

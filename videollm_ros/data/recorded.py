@@ -74,7 +74,8 @@ class RecordedSource:
                 frame += 1
         except (BagError, ImageError, VideoError) as error:
             how_far = f" It was read up to {(frame - 1) / fps:.2f} s." if frame > start else ""
-            raise RecordingError(f"{self.path}: {error}{how_far}") from error
+            where = f"{self.path}: " if isinstance(error, ImageError) else ""  # the others name it themselves
+            raise RecordingError(f"{where}{error}{how_far}") from error
 
     def _bag_frames(self, fps: float) -> Iterator[np.ndarray]:
         """Yield the newest image at each instant. An image whose stamp goes back is left out."""
