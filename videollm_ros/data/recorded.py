@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from videollm_ros.media.bags import NANOSECONDS, Bag, BagError
-from videollm_ros.media.errors import ImageError, to_rgb
+from videollm_ros.media.errors import ImageError
+from videollm_ros.media.images import to_rgb
 from videollm_ros.media.video import VideoError, sample_frames
 
 _BAG_SUFFIXES = (".mcap", ".db3")
