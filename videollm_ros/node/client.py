@@ -233,10 +233,13 @@ class AssistantClient:
 
     @contextlib.contextmanager
     def _while_open(self) -> Iterator[None]:
+        closed = AssistantUnavailableError(f"The client of {self.name} was closed.")
+        if self._closed:
+            raise closed
         try:
             yield
         except InvalidHandle as error:
-            raise AssistantUnavailableError(f"The client of {self.name} was closed.") from error
+            raise closed from error
 
     def _require_spinning(self) -> None:
         if self.node.executor is None:

@@ -81,7 +81,7 @@ class Graph:
             self.stop(module)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def graph(tmp_path_factory):
     """The camera and the assistant under /demo."""
     graph = Graph("/demo", tmp_path_factory.mktemp("demo"))
@@ -91,7 +91,7 @@ def graph(tmp_path_factory):
     graph.stop_all()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node():
     """A node that a thread spins."""
     rclpy.init()
