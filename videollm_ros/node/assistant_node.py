@@ -14,11 +14,14 @@ import logging
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import cast
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -96,7 +99,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
     @property
     def parameters(self) -> Parameters:
         """The parameters as they are now."""
-        return self._node_parameters.current
+        return cast(Parameters, self._node_parameters.current)
 
     @property
     def state(self) -> str:
@@ -192,7 +195,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         del stream
         give_memory_back()
 
-    def _wait_for(self, done) -> bool:
+    def _wait_for(self, done: Future[None]) -> bool:
         """Wait for the inference thread. Returns False if it is at a long step."""
         try:
             done.result(PAUSE_TIMEOUT)
@@ -268,9 +271,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self.stream.apply(parameters.assistant)
 
     def _problem_now(self, name: str, value: object) -> str | None:
-        stream = self.stream
-        if name == "stream.max_new_tokens" and stream is not None and value > stream.max_new_tokens_limit:
-            return f"{name} is at most {stream.max_new_tokens_limit} with this context, and was given {value}."
+        limit = self.stream.max_new_tokens_limit if self.stream is not None else None
+        if name == "stream.max_new_tokens" and limit is not None and isinstance(value, int) and value > limit:
+            return f"{name} is at most {limit} with this context, and was given {value}."
         return None
 
     # Diagnostics.
@@ -282,9 +285,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if snapshot is not None:
             statuses.append(speech_status(snapshot, self.errors.query))
             if state == "active":
-                statuses.append(
-                    self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
-                )
+                camera = self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
+                statuses.append(camera)
         self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
 
 

@@ -31,7 +31,10 @@ class RunnableNode(Protocol):
 
     ending: threading.Event  # set by the node itself when the process is to end
     exit_code: int  # of the process
-    is_loading: bool  # whether a thread is at work that cannot be stopped
+
+    @property
+    def is_loading(self) -> bool:
+        """Return whether a thread is at work that cannot be stopped."""
 
     def close(self) -> None:
         """Stop all work. Called once, before the node leaves the graph."""

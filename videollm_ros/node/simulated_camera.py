@@ -22,7 +22,7 @@ from std_msgs.msg import Empty, Header
 
 from videollm_ros.msg import SimEvent
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import parameter
+from videollm_ros.node.parameter_schema import parameter
 from videollm_ros.node.run_node import run_node
 from videollm_ros.sim import Event, Tabletop
 

@@ -25,7 +25,7 @@ from std_msgs.msg import Empty
 
 from videollm_ros.media.video import VideoError, VideoFrame, open_video
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import parameter
+from videollm_ros.node.parameter_schema import parameter
 from videollm_ros.node.run_node import run_node
 
 SETTLED = 0.6  # seconds for which somebody must have listened: a subscriber may yet follow the reliability offered
