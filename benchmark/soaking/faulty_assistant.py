@@ -17,13 +17,11 @@ from std_msgs.msg import String
 from videollm_ros.live.decoder import LlamaDecoder
 from videollm_ros.live.model import LiveModel
 from videollm_ros.node.assistant_node import EXECUTOR_THREADS, AssistantNode
-from videollm_ros.node.outputs import TopicOutputs
 from videollm_ros.node.run_node import run_node
 
 PARTS = {
     "encoder": (LiveModel, "encode"),
     "decoder": (LlamaDecoder, "read"),
-    "publisher": (TopicOutputs, "on_utterance"),
 }
 
 _pending: dict[str, str] = {}  # part -> kind of its next failure
@@ -50,6 +48,8 @@ class FaultyAssistant(AssistantNode):
     def __init__(self) -> None:
         """Listen for faults."""
         super().__init__()
+        utterances = self._outputs._utterances  # the publisher of ~/utterance, which no public name gives
+        utterances.publish = _failing("publisher", utterances.publish)
         self.create_subscription(String, "/soak/fault", self._fault, 10)
 
     def _fault(self, message: String) -> None:
