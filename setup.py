@@ -28,7 +28,7 @@ setup(
     license=PACKAGE.findtext("license"),
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     package_data={
-        "videollm_ros.data": ["maps/*.yaml", "templates/*.html"],
+        "videollm_ros.data": ["maps/*.yaml", "templates/*.html", "generation/*.yaml"],
         "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
     },
     data_files=[
@@ -47,6 +47,7 @@ setup(
     extras_require={
         "benchmark": requirements("benchmark"),
         "evaluate": requirements("evaluation"),
+        "generate": requirements("generation"),
         "judge": requirements("judge"),
         "quantization": requirements("quantization"),
         "similarity": requirements("similarity"),

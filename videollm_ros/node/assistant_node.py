@@ -45,7 +45,7 @@ from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.outputs import LogToRos, TopicOutputs
 from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.query_interfaces import Partial, QueryInterfaces
-from videollm_ros.node.run_node import run_node
+from videollm_ros.node.run_node import leave, run_node
 from videollm_ros.node.transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
@@ -297,4 +297,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

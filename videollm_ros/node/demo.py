@@ -45,7 +45,7 @@ class Show:
 
 
 def choose_show(video: str, seed: int, duration: float) -> Show:
-    """The one place that says which camera and which checkpoint the demo takes."""
+    """Return which camera and which checkpoint the demo takes."""
     assistant = [f"model.checkpoint:={demo_checkpoint()}", "model.cpu_threads:=1"]
     if video:
         camera = ["video_player", f"source:={video}", "loop:=true", "wait_for_subscriber:=true"]
@@ -71,12 +71,12 @@ class Listener(Node):
 
     @property
     def watched(self) -> float:
-        """Seconds of image time that the assistant has seen."""
+        """Return the seconds of image time that the assistant has seen."""
         return 0.0 if self.first_stamp is None else self.newest_stamp - self.first_stamp
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has happened for a second, as far as a simulated camera tells."""
+        """Return whether nothing has happened for a second, as far as a simulated camera tells."""
         return self.newest_stamp - self._event_stamp >= 1.0
 
     def ask(self, query: str):
@@ -112,6 +112,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen] = {}
 
     def start(self, module: str, parameters: list[str]) -> None:
+        """Start a node of the package with parameters such as seed:=7."""
         command = [sys.executable, "-m", f"videollm_ros.node.{module}", "--ros-args"]
         for parameter in parameters:
             command += ["-p", parameter]
@@ -119,13 +120,15 @@ class Processes:
             self._running[module] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def ended(self) -> str:
-        """The name of one that is not running any more, or an empty string."""
+        """Return the name of one that is not running any more, or an empty string."""
         return next((module for module, process in self._running.items() if process.poll() is not None), "")
 
     def log(self, module: str) -> str:
+        """Return what a process has printed."""
         return (self._folder / f"{module}.log").read_text()
 
     def stop(self) -> None:
+        """End them in good order; after ten seconds by force."""
         for process in self._running.values():
             process.send_signal(signal.SIGINT)
         for process in self._running.values():

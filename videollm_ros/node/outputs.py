@@ -62,9 +62,11 @@ class TopicOutputs(StreamListener):
     def on_utterance(self, update: UtteranceUpdate) -> None:
         """Publish an utterance, also where its parts were published, and log it."""
         message = self.message(update)
-        self._utterances.publish(message)
-        if update.sequence > 0:  # those who follow the partial ones see it end there
-            self._partials.publish(message)
+        try:
+            self._utterances.publish(message)
+        finally:
+            if update.sequence > 0:  # those who follow the partial ones see it end there, whatever happens
+                self._partials.publish(message)
         kind = "Answers" if update.query else "Says"
         cut_off = ", cut off" if update.truncated else ""
         self._node.get_logger().info(f"{kind} at {_stamp(update)}{cut_off}: {update.text!r}")
@@ -92,9 +94,9 @@ class LogToRos(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         if record.levelno >= logging.ERROR:
-            self._logger.error(self.format(record))
+            self._logger.error(record.getMessage())
         else:
-            self._logger.warning(self.format(record))
+            self._logger.warning(record.getMessage())
 
 
 def _stamp(update: UtteranceUpdate) -> str:
