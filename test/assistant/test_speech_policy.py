@@ -47,6 +47,7 @@ def test_a_second_event_after_silence_is_said_though_the_words_are_the_same():
 
 def test_a_wavering_frame_is_no_silence():
     assert held_back(frames([0.9, 0.2, 0.9, 0.2, 0.9])) == [1.0, 2.0]
+    assert held_back(frames([0.9, 0.2, 0.2, 0.9])) == [1.5]  # nor are two within half a second
 
 
 def test_a_probability_that_stays_high_is_no_silence():

@@ -97,6 +97,13 @@ def test_a_stutter_has_no_number_and_keeps_its_text(publisher, told):
     assert publisher.held_back[HoldReason.REPEAT] == 1 and publisher.utterances == 1
 
 
+def test_a_stutter_is_held_back_for_as_long_as_it_goes_on(publisher, told):
+    for index in range(60):
+        read(publisher, index / 2)
+        finish(publisher, "A cup.", index / 2)
+    assert (len(told.utterances), len(told.held_back)) == (1, 59)
+
+
 def test_a_reply_without_words_is_held_back(publisher, told):
     read(publisher, 0.0)
     finish(publisher, "", 0.0)
