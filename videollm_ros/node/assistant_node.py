@@ -270,9 +270,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     def _problem_now(self, name: str, value: object) -> str | None:
         stream = self.stream
-        if name != "stream.max_new_tokens" or stream is None or not isinstance(value, int):
-            return None
-        if value > stream.max_new_tokens_limit:
+        if name == "stream.max_new_tokens" and stream is not None and cast(int, value) > stream.max_new_tokens_limit:
             return f"{name} is at most {stream.max_new_tokens_limit} with this context, and was given {value}."
         return None
 
