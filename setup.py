@@ -29,7 +29,7 @@ setup(
     packages=find_packages(include=["videollm_ros*"], exclude=["videollm_ros.node*"]),
     package_data={
         "videollm_ros": ["py.typed"],
-        "videollm_ros.data": ["maps/*.yaml", "templates/*.html"],
+        "videollm_ros.data": ["maps/*.yaml", "templates/*.html", "generation/*.yaml"],
         "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
     },
     data_files=[
@@ -48,6 +48,7 @@ setup(
     extras_require={
         "benchmark": requirements("benchmark"),
         "evaluate": requirements("evaluation"),
+        "generate": requirements("generation"),
         "judge": requirements("judge"),
         "quantization": requirements("quantization"),
         "similarity": requirements("similarity"),

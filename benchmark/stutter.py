@@ -26,7 +26,7 @@ from videollm_ros.assistant.speech_policy import SpeechPolicy
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.live import FrameDecision, LiveModel, StreamSession, Utterance
 from videollm_ros.sim import Tabletop
-from videollm_ros.sim.events import says
+from videollm_ros.sim.scoring import matches
 from videollm_ros.sim.world import Event
 
 THRESHOLDS = (0.725, 0.9, 0.99, 0.999, 0.9999, 0.99999)
@@ -75,26 +75,26 @@ def watch(session: StreamSession, embeds: torch.Tensor, stamps: Sequence[float])
 
 def reports(said: Sequence[Said], events: Sequence[Event]) -> dict[int, int]:
     """Which utterance reports which event, by their indices: each the earliest that is free."""
-    matches: dict[int, int] = {}
+    found: dict[int, int] = {}
     for index, each in enumerate(said):
         for number, event in enumerate(events):
             in_time = event.onset <= each.stamp <= event.time + TOLERANCE
-            if in_time and number not in matches.values() and says(each.text, event):
-                matches[index] = number
+            if in_time and number not in found.values() and matches(each.text, event):
+                found[index] = number
                 break
-    return matches
+    return found
 
 
 def add(row: Row, said: Sequence[Said], events: Sequence[Event]) -> None:
     """Count one stream."""
-    matches = reports(said, events)
+    reported = reports(said, events)
     aloud = reports([each for each in said if not each.held_back], events)
     row.utterances += len(said)
-    row.events_reported += len(matches)
-    row.events_lost += len(set(matches.values()) - set(aloud.values()))
+    row.events_reported += len(reported)
+    row.events_lost += len(set(reported.values()) - set(aloud.values()))
     last: dict[str, float] = {}
     for index, each in enumerate(said):
-        if each.stamp - last.get(each.text, -WINDOW) < WINDOW and index not in matches:
+        if each.stamp - last.get(each.text, -WINDOW) < WINDOW and index not in reported:
             row.stutters += 1
             row.stutters_published += not each.held_back
         last[each.text] = each.stamp

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,9 +21,9 @@ from machine import describe_machine, measure_matmul_rate, peak_memory, synchron
 
 from videollm_ros.data import Collator, Sample
 from videollm_ros.live import LiveModel
-from videollm_ros.training.config import LearnConfig
-from videollm_ros.training.learnable import set_learnable
+from videollm_ros.training.config import TrainableConfig
 from videollm_ros.training.objective import StreamingObjective
+from videollm_ros.training.trainable import set_trainable
 
 WARM_UP = 2
 
@@ -77,10 +76,8 @@ def main() -> None:
     rows = []
     for stored in (True, False) if demo else (True,):
         model = build(given.geometry, device, torch.float32 if demo else torch.bfloat16)
-        learn = LearnConfig(llm="all", vision=not stored) if demo else LearnConfig()
-        if model.llm.config.tie_word_embeddings:  # the embedding table takes no LoRA
-            learn = replace(learn, lora_targets=tuple(name for name in learn.lora_targets if name != "lm_head"))
-        set_learnable(model, learn, given.geometry, gradient_checkpointing=not demo)
+        trainable = TrainableConfig(llm="all", vision=not stored) if demo else TrainableConfig()
+        set_trainable(model, trainable, given.geometry, gradient_checkpointing=not demo)
         batch = make_batch(model, given.dialogues, given.frames, frames=not stored)
         objective = StreamingObjective(model.train())
         seconds = measure(objective, batch, given.steps, bf16=demo)

@@ -15,14 +15,15 @@ from rclpy.signals import SignalHandlerOptions
 
 from fuzzing import Refused
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import Parameters, declarations
+from videollm_ros.node.parameter_schema import declarations
+from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.params_files import unheard_files
 from videollm_ros.node.run_node import START_ERRORS, in_one_sentence
 
 MAY_WRITE_TO_STDERR = True  # rcl logs that it could not parse the arguments
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
 
-NAMES = [each.name for each in declarations()]
+NAMES = [each.name for each in declarations(Parameters)]
 SECTIONS = ["/**", "assistant", "/assistant", "/*", "assistnt", "/robot/assistant", "", "ros__parameters"]
 VALUES = st.one_of(
     st.booleans(),

@@ -74,6 +74,7 @@ def test_an_instruction_takes_the_opening_that_follows_it_and_leaves_a_query_alo
     ids, num_instruction = model.template.instruction(Turn.SYSTEM, "Watch out.", "What is it?")
     assert instruction == (INSTRUCTION, num_instruction - system[1])
     assert text == (TEXT, len(ids) - num_instruction)
+    assert model.tokenizer.decode(ids[num_instruction:]).strip() == "User: What is it?\nAssistant:"
     context.set_pending(7)
     context.instruct("Look.")
     accept_all(read(context, 1))

@@ -53,6 +53,7 @@ FAMILIES = {
     "qwen3": (Qwen3ForCausalLM, Qwen3Config, {"head_dim": 16}),
 }
 TEXTS = ["What is it?", "Why now", "And: the cup.", "a " * 12 + "end", "One\ntwo?", "<|eot_id|>]\nUser: x"]
+KINDS = ("system", "instruction", "frame", "text")
 ORACLE = runpy.run_path(str(Path(__file__).with_name("oracle.py")))
 Oracle, TooClose, CLOSE = (ORACLE[name] for name in ("Oracle", "TooClose", "CLOSE"))
 
@@ -205,7 +206,8 @@ class LockStep(RuleBasedStateMachine):
             assert state.tokens == sum(kinds) <= state.max_tokens
             assert state.queries_waiting == len(self.oracle.queue)
             if not self.walk:
-                assert state.tokens == self.oracle.tokens()
+                held = [sum(len(p.embeds) for p in self.oracle.parts if p.kind == kind) for kind in KINDS]
+                assert list(kinds) == held
 
     def compare_next(self):
         try:

@@ -9,11 +9,13 @@ import pytest
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
 import rclpy
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from videollm_ros.node.assistant_node import AssistantNode
 from videollm_ros.node.node_parameters import NodeParameters
+from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.simulated_camera import SimulatedCamera
 
 
@@ -56,14 +58,14 @@ def test_a_parameter_that_does_not_exist_is_named_with_the_nearest_that_does(tmp
 def test_parameters_that_every_node_has_are_no_misspellings(tmp_path):
     with given(tmp_path, "use_sim_time:=false"):
         node = rclpy.create_node("any")
-        NodeParameters(node)
+        NodeParameters(node, Parameters)
         node.destroy_node()
 
 
 def test_an_integer_is_taken_for_a_double_at_the_start_and_later(tmp_path):
     with given(tmp_path, "speech.cooldown:=3", yaml="stream: {fps: 2, max_gap: 10.5}"):
         node = rclpy.create_node("any")
-        parameters = NodeParameters(node)
+        parameters = NodeParameters(node, Parameters)
         assert (parameters.current.stream.fps, parameters.current.speech.cooldown) == (2.0, 3.0)
         assert node.set_parameters([Parameter("stream.threshold", value=1)])[0].successful
         assert parameters.current.stream.threshold == 1.0
@@ -72,11 +74,20 @@ def test_an_integer_is_taken_for_a_double_at_the_start_and_later(tmp_path):
         node.destroy_node()
 
 
+def test_a_misspelled_parameter_that_is_set_later_is_named_too(tmp_path):
+    with given(tmp_path):
+        node = rclpy.create_node("any")
+        NodeParameters(node, Parameters)
+        with pytest.raises(ParameterNotDeclaredException, match=r"Did you mean stream\.threshold\?"):
+            set_parameter(node, "stream.treshold", 0.5)
+        node.destroy_node()
+
+
 def test_a_double_is_not_taken_for_an_integer(tmp_path):
     with given(tmp_path, "stream.max_new_tokens:=2.0"):
         node = rclpy.create_node("any")
         with pytest.raises(Exception, match="expecting type 'INTEGER'"):
-            NodeParameters(node)
+            NodeParameters(node, Parameters)
         node.destroy_node()
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from videollm_ros.node.parameters import Parameters, declarations, markdown_table, problem_with, read
+from videollm_ros.node.parameter_schema import declarations, markdown_table, problem_with, read
+from videollm_ros.node.parameters import Parameters
 
 ROOT = Path(__file__).parents[2]
-DECLARED = {each.name: each for each in declarations()}
+DECLARED = {each.name: each for each in declarations(Parameters)}
 PRESETS = sorted((ROOT / "config").glob("*.yaml"))
 
 
@@ -24,7 +25,7 @@ def flattened(values, prefix=""):
 
 
 def test_the_documentation_has_the_table_that_the_declarations_give():
-    assert markdown_table() in (ROOT / "docs" / "ros.md").read_text()
+    assert markdown_table(Parameters) in (ROOT / "docs" / "ros.md").read_text()
 
 
 def test_the_documentation_has_the_tables_of_the_cameras():
@@ -53,7 +54,7 @@ def test_every_default_is_allowed_and_every_description_is_a_sentence(declared):
 
 
 def test_the_defaults_read_back_as_the_dataclasses():
-    assert read(lambda name: DECLARED[name].default) == Parameters()
+    assert read(lambda name: DECLARED[name].default, Parameters) == Parameters()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_the_defaults_read_back_as_the_dataclasses():
 def test_a_value_that_is_not_allowed_is_refused_with_a_sentence(name, value, problem):
     assert problem in problem_with(DECLARED[name], value)
     with pytest.raises(ValueError, match=name):
-        read(lambda other: value if other == name else DECLARED[other].default)
+        read(lambda other: value if other == name else DECLARED[other].default, Parameters)
 
 
 def test_only_what_needs_no_reload_changes_live():

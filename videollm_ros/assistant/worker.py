@@ -261,10 +261,9 @@ class InferenceWorker:
                 self._cancel(query, reason)
         for query in self._scheduler.withdraw_all():
             query.fail(reason)
-        if reply is not None:
-            if reply.query is not None:
-                reply.query.interrupted = reason
-            self._session.stop_reply()
+        if reply is not None and reply.query is not None:
+            reply.query.interrupted = reason
+        self._session.stop_reply()
 
     def _request_restart(self, reason: str, done: Future[None]) -> None:
         self._restart = reason  # done once the generator of what is being read has been left

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from videollm_ros.data import check, durations, encode, show
+from videollm_ros.data import check, durations, features_command, generate_command, refine_command, show
 from videollm_ros.data.convert import command as convert
 from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.dialogues import DialogueError
@@ -20,8 +20,10 @@ from videollm_ros.live import CheckpointError
 # Each has add_arguments(parser) and run(arguments) -> exit code.
 _COMMANDS = {
     "convert": (convert, "annotations to streaming dialogues"),
+    "generate": (generate_command, "timed steps to dialogues that a language model writes"),
+    "refine": (refine_command, "narrations to sentences that a language model rewrites"),
     "durations": (durations, "seconds of recordings, which convert needs"),
-    "features": (encode, "encode video files once"),
+    "features": (features_command, "encode recordings once"),
     "show": (show, "a dialogue over its frames, as a web page"),
     "check": (check, "what is odd about dialogues, before training on them"),
 }

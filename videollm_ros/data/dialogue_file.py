@@ -15,7 +15,7 @@ from torch import Tensor
 
 from videollm_ros.data.dialogue_index import DialogueIndex
 from videollm_ros.data.dialogues import Dialogue
-from videollm_ros.data.features import FeatureFolder, encode_frames
+from videollm_ros.data.features import FeatureFolder, describe_encoder, encode_frames
 from videollm_ros.data.splitting import DialogueLimits, DialogueSplitter
 from videollm_ros.data.videos import VideoFolder, synthetic_frames
 from videollm_ros.live import LiveModel
@@ -61,6 +61,7 @@ class DialogueFile:
         self._index = DialogueIndex(path, self._splitter.parts, f"{cut} {len(model.tokenizer)}")
         self._context_seconds, self._fps = context_seconds, config.frame_fps
         self._features = None if features is None else FeatureFolder(features)
+        self._made_with = {} if features is None else describe_encoder(model.vision, config.frame_fps)
         self._videos = None if videos is None else VideoFolder(videos, config.frame_fps, config.frame_resolution)
         self._synthetic = synthetic
         self._resolution = config.frame_resolution
@@ -126,6 +127,7 @@ class DialogueFile:
                         f"the features of video {dialogue.video} are {list(shape)} per frame, and the model takes "
                         f"{list(self._feature_shape)}: they are of another vision tower, or pooled in another way"
                     )
+                self._features.check_encoder(dialogue, self._made_with)
                 self._num_frames[dialogue.video] = num_frames
             dialogue.check(self._num_frames[dialogue.video])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import base64
 import math
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -19,12 +18,9 @@ from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.convert.tally import Tally
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.data.page import Scene, render, turns_of
+from videollm_ros.data.recorded import RecordedSource, RecordingError
 from videollm_ros.data.statistics import readable_dialogues
 from videollm_ros.data.whole_file import whole_file
-from videollm_ros.media.bags import NANOSECONDS, Bag, BagError
-from videollm_ros.media.errors import ImageError
-from videollm_ros.media.images import to_rgb
-from videollm_ros.media.video import VideoError, sample_frames
 
 _WIDTH = 192  # pixels of a thumbnail
 _QUALITY = 70  # of its JPEG
@@ -51,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
         raise RequestError(f"{given.dialogues} is no file of dialogues.")
     if not (0 < given.fps < math.inf and given.most > 0 and given.thumbnails >= 0):
         raise RequestError("--fps and --most are numbers above 0, and --thumbnails is none below 0.")
-    videos = {_id(source): source for source in given.video}
+    videos = {RecordedSource.parse(source).recording: source for source in given.video}
     wanted = set(given.only or videos)
     tally = Tally()
     found = (each for each in readable_dialogues(given.dialogues, tally) if not wanted or each.video in wanted)
@@ -69,12 +65,6 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _id(source: str) -> str:
-    name, separator, _ = source.partition(":/")
-    path = Path(name if separator and Path(name).exists() else source)
-    return path.name if path.is_dir() else path.stem
-
-
 def _images(dialogue: Dialogue, source: str, fps: float, most: int, tally: Tally) -> dict[int, str]:
     """Return thumbnails by frame, of all frames on which something is said and of the others as many as may be."""
     if not source or not most:
@@ -83,10 +73,10 @@ def _images(dialogue: Dialogue, source: str, fps: float, most: int, tally: Tally
     images: dict[int, str] = {}
     start, stop = dialogue.frames
     try:
-        for frame, rgb in enumerate(_frames(source, fps, start, stop), start=start):
+        for frame, rgb in enumerate(RecordedSource.parse(source).frames(fps, start, stop), start=start):
             if frame in chosen:
                 images[frame] = _thumbnail(rgb)
-    except (BagError, ImageError, VideoError) as error:
+    except RecordingError as error:
         tally.tell("recordings that cannot be read", f"{error} Its pictures up to there are shown.")
     if images and len(images) < len(chosen):
         tally.tell("recordings shorter than their dialogue", f"{source}: it ends before frame {stop} of its dialogue.")
@@ -104,25 +94,6 @@ def _chosen(dialogue: Dialogue, most: int) -> set[int]:
             ends.add(frame - 1)
     evenly = np.linspace(start, stop - 1, max(most - len(ends), 0)).astype(int).tolist()
     return set(sorted(ends)[:most]) | set(evenly)
-
-
-def _frames(source: str, fps: float, start: int, stop: int) -> Iterator[np.ndarray]:
-    """Yield the frames [start, stop) of a recording as uint8 RGB [H, W, 3]."""
-    name, separator, topic = source.partition(":/")
-    path = Path(name if separator and Path(name).exists() else source)
-    if path.suffix not in (".mcap", ".db3") and not (path / "metadata.yaml").is_file():
-        yield from sample_frames(path, fps, stop - start, start / fps)
-        return
-    with Bag(path) as bag:
-        first, newest, frame = None, None, start
-        for image in bag.images(bag.image_topic(topic)):
-            first = image.stamp if first is None else first
-            while newest is not None and frame < stop and frame / fps < (image.stamp - first) / NANOSECONDS:
-                yield to_rgb(newest.message)
-                frame += 1
-            newest = image
-        if newest is not None and frame < stop:
-            yield to_rgb(newest.message)
 
 
 def _thumbnail(rgb: np.ndarray) -> str:

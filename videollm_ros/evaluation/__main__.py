@@ -11,18 +11,29 @@ from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands
-from videollm_ros.live import CheckpointError, LiveModel
+from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
 def main() -> int:
-    """Evaluate; returns the exit code."""
+    """Evaluate and return the exit code: 0, or 2 where something that was given is of no use."""
+    parser = _parser()
+    given = parser.parse_args()
+    if given.command != "simulator":
+        return _on_recordings(given)
+    for path in (given.json, given.transcripts):
+        if path is not None and not path.parent.is_dir():
+            parser.error(f"{path} cannot be written: there is no folder {path.parent}")
+    return _on_simulator(given)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="videollm-evaluate", description="Evaluate a LIVE model.")
     commands = parser.add_subparsers(dest="command", required=True)
     simulator = commands.add_parser("simulator", help="on streams of the tabletop simulator")
     simulator.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
     simulator.add_argument("--seeds", type=_range, default=range(9000, 9200), metavar="START:STOP")
     simulator.add_argument("--seconds", type=float, default=60.0, help="length of each stream")
-    simulator.add_argument("--threshold", type=float, default=0.725, help="theta")
+    simulator.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="theta")
     simulator.add_argument("--resolution", type=int, default=96, help="side of the rendered frames in pixels")
     simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
     simulator.add_argument("--device", default="auto")
@@ -30,12 +41,10 @@ def main() -> int:
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
     add_recording_commands(commands)
-    given = parser.parse_args()
-    if given.command != "simulator":
-        return _on_recordings(given)
-    for path in (given.json, given.transcripts):
-        if path is not None and not path.parent.is_dir():
-            parser.error(f"{path} cannot be written: there is no folder {path.parent}")
+    return parser
+
+
+def _on_simulator(given: argparse.Namespace) -> int:
     from videollm_ros.evaluation.simulator import evaluate_simulator
 
     try:

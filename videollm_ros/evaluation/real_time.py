@@ -13,7 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from videollm_ros.assistant import AssistantSettings, AssistantStream, Frame, StreamListener, UtteranceUpdate
+from videollm_ros.assistant import (
+    AssistantSettings,
+    AssistantStream,
+    Frame,
+    StreamListener,
+    StreamSnapshot,
+    UtteranceUpdate,
+)
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.encoder import thumbnail
 from videollm_ros.evaluation.recording import RecordedImage, Recording
@@ -135,16 +142,18 @@ def transcribe_in_real_time(
         snapshot = stream.snapshot()
     if not transcript.decisions:
         raise RecordingError(f"{recording.name} gives no frame to watch. {' '.join(transcript.notes)}")
-    transcript.counts["frames due"], transcript.counts["frames dropped"] = snapshot.frames_due, snapshot.frames_dropped
-    transcript.latency = snapshot.latency
-    seen = [each.time for each in transcript.decisions]
-    transcript.counts["frames seen while speaking"] = sum(
-        any(begin <= moment <= end for begin, end in listener.replies) for moment in seen
-    )
-    transcript.counts["longest gap between frames in ms"] = round(
-        1000 * max((later - earlier for earlier, later in pairwise(seen)), default=0.0)
-    )
+    _count_frames(transcript, snapshot, listener.replies)
     return transcript
+
+
+def _count_frames(transcript: Transcript, snapshot: StreamSnapshot, replies: Sequence[tuple[float, float]]) -> None:
+    """Count the frames that were dropped and those that were seen while the model spoke."""
+    counts, seen = transcript.counts, [each.time for each in transcript.decisions]
+    transcript.latency = snapshot.latency
+    counts["frames due"], counts["frames dropped"] = snapshot.frames_due, snapshot.frames_dropped
+    counts["frames seen while speaking"] = sum(any(begin < time <= end for begin, end in replies) for time in seen)
+    longest = max((later - earlier for earlier, later in pairwise(seen)), default=0.0)
+    counts["longest gap between frames in ms"] = round(1000 * longest)
 
 
 def _sleep_until(moment: float, clock: Callable[[], float]) -> None:

@@ -127,8 +127,8 @@ def _choice(swept: dict[str, Any]) -> str:
     return f"theta {swept['chosen']:g} has the highest event F1 with at most {limit}."
 
 
-def _write_page(swept: dict[str, Any], path: Path) -> None:
-    rows = swept["thresholds"]
+def _plots(rows: Sequence[dict[str, Any]]) -> list[Section]:
+    """Draw event F1 against false alarms, and the figures over theta."""
     curve = {
         "x": [_value(row["false_per_quiet_minute"]) for row in rows],
         "y": [_value(row["event_f1"]) for row in rows],
@@ -144,7 +144,7 @@ def _write_page(swept: dict[str, Any], path: Path) -> None:
         for name, role in (("event_f1", "accent"), ("event_precision", "late"), ("event_recall", "matched"))
     ]
     legend = {"showlegend": True, "legend": {"orientation": "h", "y": 1.15}}
-    plots = [
+    return [
         {
             "type": "plot",
             "title": "Event F1 against false alarms, with theta",
@@ -161,11 +161,15 @@ def _write_page(swept: dict[str, Any], path: Path) -> None:
             "layout": legend | {"height": 380},
         },
     ]
+
+
+def _write_page(swept: dict[str, Any], path: Path) -> None:
+    rows = swept["thresholds"]
     columns = [column("theta", number=True), *(column(LABELS[name], number=True) for name in _SHOWN)]
     table = [[f"{row['threshold']:g}", *(number(row[name]) for name in _SHOWN)] for row in rows]
     sections: list[Section] = [
         {"type": "heading", "title": "Which threshold to choose", "text": _choice(swept)},
-        {"type": "pair", "sections": plots},
+        {"type": "pair", "sections": _plots(rows)},
         {"type": "table", "title": "Figures", "columns": columns, "rows": table},
         facts(swept),
     ]

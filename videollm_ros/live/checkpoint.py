@@ -44,7 +44,16 @@ from videollm_ros.live.parts import load_llm, load_tokenizer, load_vision_tower
 from videollm_ros.live.quantization import check_quantization, is_quantized, quantize
 from videollm_ros.live.vision import VisionEncoder
 
-__all__ = ["CheckpointError", "Parts", "load_llm", "load_parts", "load_tokenizer", "load_vision_tower", "save_parts"]
+__all__ = [
+    "CheckpointError",
+    "Parts",
+    "load_llm",
+    "load_parts",
+    "load_tokenizer",
+    "load_vision",
+    "load_vision_tower",
+    "save_parts",
+]
 
 _CONNECTOR = "connector.safetensors"
 _PARTS = ("llm", "vision")
@@ -106,6 +115,27 @@ def load_parts(
         return _load(source, device, dtype, quantization)
     except CheckpointError:
         raise
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint}: {error}") from error
+
+
+def load_vision(
+    checkpoint: str | Path,
+    vision: str | Path | None = None,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+) -> VisionEncoder:
+    """Load the vision encoder of a checkpoint alone. The arguments are those of `load_parts`.
+
+    Raises:
+        CheckpointError: a missing file, or a vision tower that does not fit.
+    """
+    device = _resolve_device(device)
+    source = _read_source(resolve_checkpoint(checkpoint), None, vision)
+    tower = load_vision_tower(source.vision, _resolve_dtype(dtype, device))
+    config = replace(source.config, frame_resolution=tower.config.image_size) if source.takes_resolution else None
+    try:
+        return VisionEncoder(tower, config or source.config).to(device).requires_grad_(False).eval()
     except ValueError as error:
         raise CheckpointError(f"{checkpoint}: {error}") from error
 

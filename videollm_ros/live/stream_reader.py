@@ -119,10 +119,7 @@ class StreamReader:
         wants_to_speak = self.rule.speaks(*prediction)
         speaks = wants_to_speak and may_speak and not asked
         self._read_ahead.record(silent=not (asked or speaks))
-        reply = None
-        if asked or speaks:
-            self._context.rollback()
-            reply = self._reply = _Reply()
+        reply = self._reply = _Reply() if asked or speaks else None
         yield FrameDecision(stamp, 1 - prediction.p_silence, self.rule.threshold, speaks, frame, wants_to_speak)
         if reply is None or self._reply is not reply:
             return  # silent, or the stream was reset

@@ -14,12 +14,14 @@ import logging
 import sys
 import threading
 import time
-from concurrent import futures
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import cast
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -43,7 +45,7 @@ from videollm_ros.node.node_parameters import NodeParameters
 from videollm_ros.node.outputs import LogToRos, TopicOutputs
 from videollm_ros.node.parameters import Parameters
 from videollm_ros.node.query_interfaces import Partial, QueryInterfaces
-from videollm_ros.node.run_node import run_node
+from videollm_ros.node.run_node import leave, run_node
 from videollm_ros.node.transitions import always_answer, reports_failure
 
 EXECUTOR_THREADS = MAX_OUTSTANDING + 4  # every waiting query may hold one; images, parameters and timers need others
@@ -83,7 +85,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.create_service(Trigger, "~/reset", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self.create_service(SetBool, "~/mute", self._mute)
         self._log_handler = LogToRos(self)
-        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock, and while a bag is paused
         self.create_timer(1.0, self._publish_diagnostics, MutuallyExclusiveCallbackGroup(), steady)
         if self.parameters.autostart:
@@ -161,7 +162,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """Stop the camera and the stream, and give the model's memory back."""
         self._camera.close()
         self._free()
-        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
 
     def end(self, exit_code: int) -> None:
         """End the process in good order."""
@@ -176,6 +176,7 @@ class AssistantNode(LifecycleNodeMixin, Node):
         parameters, started = self.parameters, time.monotonic()
         self.get_logger().info(f"Loading {parameters.model.checkpoint} ...")
         model = load_model(parameters.model)
+        logging.getLogger("videollm_ros").addHandler(self._log_handler)
         load_image = functools.partial(to_rgb, formats=parameters.image.formats)
         listeners = (self._outputs, self.errors, self._debug_image)
         self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
@@ -190,14 +191,15 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if stream is None:
             return
         stream.close("The assistant was shut down.")
+        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
         del stream
         give_memory_back()
 
-    def _wait_for(self, done: futures.Future[None]) -> bool:
+    def _wait_for(self, done: Future[None]) -> bool:
         """Wait for the inference thread. Returns False if it is at a long step."""
         try:
             done.result(PAUSE_TIMEOUT)
-        except futures.TimeoutError:
+        except FutureTimeoutError:
             self.get_logger().warning(f"The model is still busy after {PAUSE_TIMEOUT:g} s. It obeys after its step.")
             return False
         return True
@@ -283,9 +285,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         if snapshot is not None:
             statuses.append(speech_status(snapshot, self.errors.query))
             if state == "active":
-                statuses.append(
-                    self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
-                )
+                camera = self._camera_diagnostics.status(self._camera, snapshot, self.errors.image, self._stamps)
+                statuses.append(camera)
         self._diagnostics.publish(diagnostic_array(self.get_fully_qualified_name(), self.get_clock().now(), statuses))
 
 
@@ -296,4 +297,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

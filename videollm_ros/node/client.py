@@ -8,16 +8,18 @@ the responses. Failures are exceptions whose message is a sentence.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.client import Client
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.task import Future
@@ -151,7 +153,8 @@ class AssistantClient:
             AssistantUnavailableError: No assistant of this name is in the graph, or nothing spins the node.
         """
         self._require_spinning()
-        self._require(self._converse.server_is_ready, "converse", timeout)
+        with self._while_open():
+            self._require(self._converse.server_is_ready, "converse", timeout)
         conversation = Conversation(self._conversations.discard, self.name, timeout)
         self._conversations.add(conversation)
         goal = Converse.Goal(query=text, query_id=query_id)
@@ -228,6 +231,13 @@ class AssistantClient:
 
     # How calls travel.
 
+    @contextlib.contextmanager
+    def _while_open(self) -> Iterator[None]:
+        try:
+            yield
+        except InvalidHandle as error:
+            raise AssistantUnavailableError(f"The client of {self.name} was closed.") from error
+
     def _require_spinning(self) -> None:
         if self.node.executor is None:
             raise AssistantUnavailableError(
@@ -249,12 +259,14 @@ class AssistantClient:
         """Send a request and wait. With `retry` it is sent again when no response comes: it must be idempotent."""
         self._require_spinning()
         name = client.srv_name.rsplit("/", 1)[-1]
-        self._require(client.service_is_ready, name, timeout)
         deadline = time.monotonic() + timeout
+        with self._while_open():
+            self._require(client.service_is_ready, name, timeout)
         arrived = threading.Event()
         futures: list[Future] = []
         while True:
-            futures.append(client.call_async(request))
+            with self._while_open():
+                futures.append(client.call_async(request))
             futures[-1].add_done_callback(lambda _: arrived.set())
             left = max(0.0, deadline - time.monotonic())
             if arrived.wait(min(RETRY_AFTER, left) if retry else left):

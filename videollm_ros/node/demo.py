@@ -46,7 +46,7 @@ class Show:
 
 
 def choose_show(video: str, seed: int, duration: float) -> Show:
-    """The one place that says which camera and which checkpoint the demo takes."""
+    """Return which camera and which checkpoint the demo takes."""
     assistant = [f"model.checkpoint:={demo_checkpoint()}", "model.cpu_threads:=1"]
     if video:
         camera = ["video_player", f"source:={video}", "loop:=true", "wait_for_subscriber:=true"]
@@ -72,12 +72,12 @@ class Listener(Node):
 
     @property
     def watched(self) -> float:
-        """Seconds of image time that the assistant has seen."""
+        """Return the seconds of image time that the assistant has seen."""
         return 0.0 if self.first_stamp is None else self.newest_stamp - self.first_stamp
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has happened for a second, as far as a simulated camera tells."""
+        """Return whether nothing has happened for a second, as far as a simulated camera tells."""
         return self.newest_stamp - self._event_stamp >= 1.0
 
     def ask(self, query: str) -> Future:
@@ -113,7 +113,7 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, module: str, parameters: list[str]) -> None:
-        """Start a node of this package by the name of its module. Its output goes to a file in the folder."""
+        """Start a node of the package with parameters such as seed:=7."""
         command = [sys.executable, "-m", f"videollm_ros.node.{module}", "--ros-args"]
         for parameter in parameters:
             command += ["-p", parameter]
@@ -121,15 +121,15 @@ class Processes:
             self._running[module] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def ended(self) -> str:
-        """The name of one that is not running any more, or an empty string."""
+        """Return the name of one that is not running any more, or an empty string."""
         return next((module for module, process in self._running.items() if process.poll() is not None), "")
 
     def log(self, module: str) -> str:
-        """Return what a node has written."""
+        """Return what a process has printed."""
         return (self._folder / f"{module}.log").read_text()
 
     def stop(self) -> None:
-        """Interrupt all of them, wait for their ends, and kill those that do not end within 10 s."""
+        """End them in good order; after ten seconds by force."""
         for process in self._running.values():
             process.send_signal(signal.SIGINT)
         for process in self._running.values():

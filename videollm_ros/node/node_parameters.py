@@ -9,14 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterNotDeclaredException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from videollm_ros.node.parameters import Declaration, Parameters, declarations, problem_with, read
+from videollm_ros.node.parameter_schema import Declaration, declarations, problem_with, read
 
 # Declared by rclpy on every node and read-only to it, so that no node could load its own dump.
 OF_RCLPY = "start_type_description_service"
 RESTART = "It is read when the node starts: start it again with the new value."
+
+
+class UnknownParameterError(ParameterNotDeclaredException):
+    """A parameter that does not exist was set. The text is a sentence with the one that may be meant."""
+
+    def __init__(self, sentence: str):
+        Exception.__init__(self, sentence)
 
 
 def descriptor(declaration: Declaration) -> ParameterDescriptor:
@@ -57,7 +65,7 @@ class NodeParameters:
     def __init__(
         self,
         node: Node,
-        cls: type = Parameters,
+        cls: type,
         on_change: Callable[[Any], None] = lambda _: None,
         problem_now: Callable[[str, object], str | None] = lambda name, value: None,
         locked: Callable[[], str] = lambda: RESTART,
@@ -75,9 +83,16 @@ class NodeParameters:
         if node.has_parameter(OF_RCLPY):
             node.describe_parameter(OF_RCLPY).read_only = False  # `_check` refuses every change instead
         self.current = self._read()
-        node.add_pre_set_parameters_callback(self._as_doubles)
+        node.add_pre_set_parameters_callback(self._prepare)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._changed)
+
+    def _prepare(self, changes: list[Parameter]) -> list[Parameter]:
+        """Take integers for doubles. Raises `UnknownParameterError`, whose sentence whoever sets the parameter gets."""
+        for change in changes:
+            if not self._node.has_parameter(change.name):
+                raise UnknownParameterError(self._unknown(change.name))
+        return self._as_doubles(changes)
 
     def _as_doubles(self, parameters: Iterable[Parameter]) -> list[Parameter]:
         """Replace the integers among parameters that are doubles."""

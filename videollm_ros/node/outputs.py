@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
-from rclpy.lifecycle import LifecycleNodeMixin, LifecyclePublisher
+from rclpy.clock import Clock
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.lifecycle import LifecyclePublisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from videollm_ros.assistant.frames import Frame
@@ -20,10 +23,23 @@ from videollm_ros.node.messages import probability_message, seconds, utterance_m
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
+class PublishingNode(Protocol):
+    """What is needed of a lifecycle node."""
+
+    def create_lifecycle_publisher(self, message_type: type, topic: str, qos: QoSProfile) -> LifecyclePublisher:
+        """Make a publisher that is silent while the node is not active."""
+
+    def get_clock(self) -> Clock:
+        """Return the node's clock."""
+
+    def get_logger(self) -> RcutilsLogger:
+        """Return the node's logger."""
+
+
 class TopicOutputs(StreamListener):
     """Publishes utterances and probabilities, and writes a line in the log for each utterance."""
 
-    def __init__(self, node: LifecycleNodeMixin, stamps: ImageStamps) -> None:
+    def __init__(self, node: PublishingNode, stamps: ImageStamps) -> None:
         """Make the publishers on a lifecycle node. They are silent while it is not active."""
         self._node, self._stamps = node, stamps
         self._utterances = self._publisher(AssistantUtterance, "~/utterance")
@@ -46,9 +62,11 @@ class TopicOutputs(StreamListener):
     def on_utterance(self, update: UtteranceUpdate) -> None:
         """Publish an utterance, also where its parts were published, and log it."""
         message = self.message(update)
-        self._utterances.publish(message)
-        if update.sequence > 0:  # those who follow the partial ones see it end there
-            self._partials.publish(message)
+        try:
+            self._utterances.publish(message)
+        finally:
+            if update.sequence > 0:  # those who follow the partial ones see it end there, whatever happens
+                self._partials.publish(message)
         kind = "Answers" if update.query else "Says"
         cut_off = ", cut off" if update.truncated else ""
         self._node.get_logger().info(f"{kind} at {_stamp(update)}{cut_off}: {update.text!r}")
@@ -68,7 +86,7 @@ class TopicOutputs(StreamListener):
 class LogToRos(logging.Handler):
     """Passes the log lines of the parts that know no ROS on to the node's logger."""
 
-    def __init__(self, node: LifecycleNodeMixin) -> None:
+    def __init__(self, node: PublishingNode) -> None:
         """Write to the logger of `node`."""
         super().__init__(logging.WARNING)
         self._logger = node.get_logger()
@@ -76,9 +94,9 @@ class LogToRos(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         if record.levelno >= logging.ERROR:
-            self._logger.error(self.format(record))
+            self._logger.error(record.getMessage())
         else:
-            self._logger.warning(self.format(record))
+            self._logger.warning(record.getMessage())
 
 
 def _stamp(update: UtteranceUpdate) -> str:

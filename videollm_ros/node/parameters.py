@@ -2,28 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The assistant's parameters: each one declared, described, bounded and typed once, here or in `assistant.settings`.
 
-The node's declarations (`declarations`), the reading back (`read`), the check of a change (`problem_with`) and
-the table in docs/ros.md all come from the dataclasses. A field named `threshold` of the group `stream`
-is the ROS parameter `stream.threshold`; the fields of `Parameters` itself that are no groups have no prefix.
-
-`python -m videollm_ros.node.parameters` prints the table.
+`python -m videollm_ros.node.parameters` prints the table of docs/ros.md.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import typing
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
 
-from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings, setting
-
-ROS_TYPES = {bool: "bool", int: "integer", float: "double", str: "string"}
-
-
-parameter = setting
+from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings
+from videollm_ros.node.parameter_schema import markdown_table, parameter
 
 
 @dataclass(frozen=True)
@@ -112,86 +99,5 @@ class Parameters:
         return AssistantSettings(self.stream, self.context, self.speech)
 
 
-@dataclass(frozen=True)
-class Declaration:
-    """One ROS parameter: its full dotted name and what is known about it."""
-
-    name: str
-    type: type
-    default: bool | float | str
-    description: str
-    dynamic: bool
-    bounds: tuple[float, float] | None
-    choices: tuple[str, ...]
-
-
-def declarations(cls: type = Parameters, prefix: str = "") -> Iterator[Declaration]:
-    """Every parameter of the dataclass `cls`, groups flattened to dotted names, in the order declared."""
-    types = typing.get_type_hints(cls)
-    for entry in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(types[entry.name]):
-            yield from declarations(types[entry.name], f"{prefix}{entry.name}.")
-        else:
-            yield Declaration(prefix + entry.name, types[entry.name], cast(Any, entry.default), **entry.metadata)
-
-
-def read(value_of: Callable[[str], object], cls: type = Parameters, prefix: str = "") -> Any:
-    """Build `cls` from `value_of(full dotted name)`.
-
-    Raises:
-        ValueError: a value of the wrong type, out of its range or not among its choices; says which parameter.
-    """
-    types = typing.get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for entry in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(types[entry.name]):
-            values[entry.name] = read(value_of, types[entry.name], f"{prefix}{entry.name}.")
-            continue
-        declaration = Declaration(prefix + entry.name, types[entry.name], cast(Any, entry.default), **entry.metadata)
-        value = value_of(declaration.name)
-        if problem := problem_with(declaration, value):
-            raise ValueError(problem)
-        values[entry.name] = value
-    return cls(**values)
-
-
-def problem_with(declaration: Declaration, value: object) -> str | None:
-    """A sentence saying why `value` is no value for this parameter, or None when it is one."""
-    name, wanted = declaration.name, declaration.type
-    if type(value) is not wanted:
-        hint = f" Write {value}.0." if wanted is float and type(value) is int else ""
-        return f"{name} has the type {ROS_TYPES[wanted]}, and was given {value!r}.{hint}"
-    if declaration.choices and value not in declaration.choices:
-        return f"{name} is one of {', '.join(declaration.choices)}, and was given {value!r}."
-    if declaration.bounds and isinstance(value, (int, float)):
-        low, high = declaration.bounds
-        if math.isnan(value) or not low <= value <= high:
-            return f"{name} lies between {low} and {high}, and was given {value}."
-    return None
-
-
-def markdown_table(cls: type = Parameters) -> str:
-    """The parameters as a markdown table, one row each."""
-    rows = [
-        "| parameter | type | default | range | live | meaning |",
-        "|---|---|---|---|---|---|",
-    ]
-    for each in declarations(cls):
-        allowed = " ".join(f"`{c}`" for c in each.choices)
-        if each.bounds:
-            allowed = "{:.10g} to {:.10g}".format(*each.bounds)
-        default = str(each.default).lower() if each.type is bool else each.default
-        cells = (
-            f"`{each.name}`",
-            ROS_TYPES[each.type],
-            f"`{default}`" if default != "" else "",
-            allowed,
-            "yes" if each.dynamic else "",
-            each.description.replace("|", r"\|"),
-        )
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
-
-
 if __name__ == "__main__":
-    print(markdown_table())
+    print(markdown_table(Parameters))

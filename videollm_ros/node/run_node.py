@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import rclpy
 from rclpy.exceptions import NameValidationException, ParameterException
@@ -31,7 +32,10 @@ class RunnableNode(Protocol):
 
     ending: threading.Event  # set by the node itself when the process is to end
     exit_code: int  # of the process
-    is_loading: bool  # whether a thread is at work that cannot be stopped
+
+    @property
+    def is_loading(self) -> bool:
+        """Return whether a thread is at work that cannot be stopped."""
 
     def close(self) -> None:
         """Stop all work. Called once, before the node leaves the graph."""
@@ -71,10 +75,21 @@ def run_node(
     executor.add_node(node)
     spin_until_signalled(executor, node.close, node.ending)
     if node.is_loading:
-        os._exit(node.exit_code)  # nothing else ends a thread that loads a model, which may take minutes
+        leave(node.exit_code)  # nothing else ends a thread that loads a model, which may take minutes
     # The node is not destroyed: threads of the executor may still use its handles.
     rclpy.try_shutdown()
     return node.exit_code
+
+
+def leave(exit_code: int) -> NoReturn:
+    """End the process without taking the interpreter apart.
+
+    With torch loaded that takes seconds, and a launch file kills what has not ended five seconds after its signal.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def in_one_sentence(error: Exception) -> str:

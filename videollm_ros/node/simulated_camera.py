@@ -8,7 +8,6 @@ time; images that would leave late are left out, as a camera's are. Time is the 
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from std_msgs.msg import Empty, Header
 
 from videollm_ros.msg import SimEvent
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import parameter
-from videollm_ros.node.run_node import run_node
+from videollm_ros.node.parameter_schema import parameter
+from videollm_ros.node.run_node import leave, run_node
 from videollm_ros.sim import Event, Tabletop
 
 EARLY = 0.1  # share of a period by which an image may leave early: the timer's period is cut to whole nanoseconds
@@ -136,4 +135,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

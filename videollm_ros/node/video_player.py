@@ -8,7 +8,6 @@ what the media says, however late a message leaves. With `loop` the stamps go on
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,8 +24,8 @@ from std_msgs.msg import Empty
 
 from videollm_ros.media.video import VideoError, VideoFrame, open_video
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import parameter
-from videollm_ros.node.run_node import run_node
+from videollm_ros.node.parameter_schema import parameter
+from videollm_ros.node.run_node import leave, run_node
 
 SETTLED = 0.6  # seconds for which somebody must have listened: a subscriber may yet follow the reliability offered
 
@@ -137,4 +136,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

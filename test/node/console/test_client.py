@@ -171,6 +171,10 @@ def test_a_closed_client_may_be_closed_again(node, client):
     other.on_utterance(lambda _: None)
     other.close()
     other.close()
+    with pytest.raises(AssistantUnavailableError, match="was closed"):
+        other.mute(False)
+    with pytest.raises(AssistantUnavailableError, match="was closed"):
+        other.converse(QUESTION)
     assert client.wait_for_server(60.0)
 
 

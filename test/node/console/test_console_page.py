@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image
 from websockets.sync.client import connect
 
 from videollm_ros.media.images import to_rgb
+from videollm_ros.msg import AssistantUtterance
 from videollm_ros.node.client import AssistantClient
 
 TOKEN = "a-token-for-the-page-only"
@@ -274,6 +275,30 @@ def test_the_images_go_to_a_page_at_most_five_times_a_second(console, client):
         while time.monotonic() < end:
             count += isinstance(viewer.recv(60), bytes)
     assert 2 <= count <= 22
+
+
+def test_what_was_held_back_is_told_as_such(console, node):
+    said = node.create_publisher(AssistantUtterance, "/fake/assistant/utterance", 10)
+    held = node.create_publisher(AssistantUtterance, "/fake/assistant/held_back", 10)
+    message = AssistantUtterance(final=True, text="The cup moves.")
+    message.header.stamp.sec = 5
+    try:
+        with watch(console) as viewer:
+            events_until(viewer, lambda event: "/fake/assistant" in str(event.get("names")))
+            viewer.send(json.dumps({"do": "choose", "assistant": "/fake/assistant"}))
+            deadline = time.monotonic() + 60
+            while not held.get_subscription_count():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            held.publish(message)
+            events = events_until(viewer, lambda event: event["type"] == "utterance")
+    finally:
+        node.destroy_publisher(said)
+        node.destroy_publisher(held)
+    (event,) = [event for event in events if event["type"] == "utterance"]
+    assert event["held_back"]
+    assert event["final"]
+    assert event["text"] == "The cup moves."
 
 
 def test_another_assistant_can_be_chosen(open_page, graph, tmp_path_factory):

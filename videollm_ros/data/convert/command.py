@@ -21,22 +21,27 @@ _MORE_OPTIONS = ("waiting_frames", "filter", "seeds", "seconds")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("source", help=f"{', '.join(source_names())}, or the YAML file of a field map")
+    add_source_options(parser, f"{', '.join(source_names())}, or the YAML file of a field map")
+    instruction = parser.add_mutually_exclusive_group()
+    instruction.add_argument("--instruction", help="standing instruction of each dialogue; nlq fills in {query}")
+    instruction.add_argument("--no-instruction", action="store_true", help="leave the source's instruction out")
+    more = parser.add_argument_group("single sources")
+    more.add_argument("--waiting-frames", type=int, default=0, help="livechat: at most so many frames before the user")
+    more.add_argument("--filter", action="store_true", help="livechat: drop what quotes times or lasts too long")
+    more.add_argument("--seeds", help="simulator: FIRST:STOP (default 0:10)")
+    more.add_argument("--seconds", type=_rate, help="simulator: length of a stream (default 60)")
+
+
+def add_source_options(parser: argparse.ArgumentParser, sources: str) -> None:
+    """Declare the options that say what is read and where the result goes. `sources` describes the first one."""
+    parser.add_argument("source", help=sources)
     parser.add_argument("--annotations", nargs="+", default=[], help="files, the folder that holds them, or BAG:/topic")
     parser.add_argument("--durations", type=Path, help="JSON object, video id to seconds (see `durations`)")
     parser.add_argument("--fps", type=_rate, default=2.0, help="frames per second of the features (default 2)")
     parser.add_argument("--split", default="", help="train, val or test")
     parser.add_argument("--output", type=Path, required=True, help="JSON-lines file to write")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn: wordings, waiting frames, shares")
-    instruction = parser.add_mutually_exclusive_group()
-    instruction.add_argument("--instruction", help="standing instruction of each dialogue; nlq fills in {query}")
-    instruction.add_argument("--no-instruction", action="store_true", help="leave the source's instruction out")
     _add_timed(parser.add_argument_group("timed sentences and field maps"))
-    more = parser.add_argument_group("single sources")
-    more.add_argument("--waiting-frames", type=int, default=0, help="livechat: at most so many frames before the user")
-    more.add_argument("--filter", action="store_true", help="livechat: drop what quotes times or lasts too long")
-    more.add_argument("--seeds", help="simulator: FIRST:STOP (default 0:10)")
-    more.add_argument("--seconds", type=_rate, help="simulator: length of a stream (default 60)")
 
 
 def _add_timed(group: argparse._ArgumentGroup) -> None:
@@ -64,23 +69,7 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         RequestError: the conversion cannot begin.
     """
-    if given.output.is_dir():
-        raise RequestError(f"--output {given.output} is a folder. The name of a file was expected.")
-    if given.shares and (len(given.shares) > 3 or min(given.shares) < 0 or not sum(given.shares) > 0):
-        raise RequestError("--shares are up to three numbers, of train, val and test, such as 0.8 0.1 0.1.")
-    options = {name: getattr(given, name) for name in (*_OPTIONS, *_MORE_OPTIONS)}
-    request = Request(
-        given.source,
-        given.annotations,
-        given.fps,
-        given.split,
-        given.seed,
-        given.instruction,
-        given.no_instruction,
-        options,
-    )
-    if given.source != "simulator":
-        _read_durations(request, given.durations)
+    request = make_request(given)
     lines = tqdm(dialogues(request), desc=given.source, unit=" dialogues", disable=None)
     written = write_lines(lines, given.output, request.tally)
     left_out = request.tally.summary()
@@ -92,6 +81,32 @@ def run(given: argparse.Namespace) -> int:
     )
     print(f"Told above: {left_out}." if left_out else "Nothing was left out.")
     return 0 if written.dialogues else 1
+
+
+def make_request(given: argparse.Namespace) -> Request:
+    """Return what the options ask for, with the durations read.
+
+    Raises:
+        RequestError: an option is of no use, or the durations are missing.
+    """
+    if given.output.is_dir():
+        raise RequestError(f"--output {given.output} is a folder. The name of a file was expected.")
+    if given.shares and (len(given.shares) > 3 or min(given.shares) < 0 or not sum(given.shares) > 0):
+        raise RequestError("--shares are up to three numbers, of train, val and test, such as 0.8 0.1 0.1.")
+    options = {name: getattr(given, name, None) for name in (*_OPTIONS, *_MORE_OPTIONS)}
+    request = Request(
+        given.source,
+        given.annotations,
+        given.fps,
+        given.split,
+        given.seed,
+        getattr(given, "instruction", None),
+        getattr(given, "no_instruction", False),
+        options,
+    )
+    if given.source != "simulator":
+        _read_durations(request, given.durations)
+    return request
 
 
 def _read_durations(request: Request, path: Path | None) -> None:

@@ -24,13 +24,7 @@ _SHARES = ("train", "val", "test")
 
 def timed(request: Request, fields: FieldMap | None = None) -> Iterator[dict[str, Any]]:
     """Yield one dialogue per recording and annotator: every sentence follows the first frame at or after its time."""
-    reader = _Reader(request, fields or _map(request))
-    request.store.add_steps(
-        step
-        for source in reader.sources()
-        for entry, where in read_entries(request, source, reader.fields)
-        for step in request.each(where, reader.steps, entry)
-    )
+    reader = _read(request, fields)
     instruction = "" if request.no_instruction else request.instruction or reader.fields.instruction
     for recording, steps in request.store.by_annotator():
         if reader.in_split(recording) and (grid := request.grid(recording)):
@@ -39,6 +33,32 @@ def timed(request: Request, fields: FieldMap | None = None) -> Iterator[dict[str
     for recording in request.store.recordings_without_steps() if request.options.get("negatives") else ():
         if reader.in_split(recording) and (grid := request.grid(recording)):
             yield _converse(request, grid, [], instruction).line(recording)
+
+
+def read_steps(request: Request, fields: FieldMap | None = None) -> Iterator[tuple[str, list[Step]]]:
+    """Yield the steps of each recording and annotator of the split, by time.
+
+    Raises:
+        RequestError: the source is no field map, or an annotation file is not there.
+    """
+    if fields is None and request.source != "timed":
+        fields = load_map(request.source)
+    reader = _read(request, fields)
+    for recording, steps in request.store.by_annotator():
+        if reader.in_split(recording):
+            yield recording, steps
+
+
+def _read(request: Request, fields: FieldMap | None) -> _Reader:
+    """Put the steps of all files into the store."""
+    reader = _Reader(request, fields or _map(request))
+    request.store.add_steps(
+        step
+        for source in reader.sources()
+        for entry, where in read_entries(request, source, reader.fields)
+        for step in request.each(where, reader.steps, entry)
+    )
+    return reader
 
 
 def _map(request: Request) -> FieldMap:

@@ -6,6 +6,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const page = document.getElementById("page");
 const plots = []; // functions that draw a plot anew, for a change between light and dark
+const later = []; // what is drawn once the timeline can be used
 
 const SHAPES = {
   matched: "circle", late: "triangle-right", early: "triangle-left", repeated: "square", wrong: "x", false: "diamond",
@@ -112,7 +113,7 @@ const sections = {
 
   plot(section) {
     const div = element("div", { class: "plot" });
-    requestAnimationFrame(() => drawn(div, () => {
+    later.push(() => drawn(div, () => {
       const traces = section.traces.map((trace) => {
         const painted = structuredClone(trace);
         for (const part of [painted.marker, painted.line, painted.marker && painted.marker.line]) {
@@ -224,17 +225,17 @@ function timeline(section) {
     buttons.append(button);
   }
   const listed = [...marks].map((mark, index) => ({ ...mark, index })).sort((a, b) => a.time - b.time);
-  const rows = listed.map((mark) => {
+  const row = (mark) => {
     const state = element("td", { class: "state" }), text = element("td", { class: "text" }, element("div", { text: mark.text }));
     if (mark.facts) text.append(element("div", { class: "facts", text: mark.facts }));
     state.append(icon(mark.outcome), words(mark.outcome));
-    const row = element("tr", { class: "link", tabindex: "0", "data-lane": mark.lane },
+    const made = element("tr", { class: "link", tabindex: "0", "data-lane": mark.lane },
       element("td", { class: "number", text: seconds(mark.time) }), element("td", { text: mark.lane }), state, text);
     const go = () => { around(mark.time, Math.min(30, section.seconds)); show(mark.time, mark); pinned = true; };
-    row.addEventListener("click", go);
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
-    return row;
-  });
+    made.addEventListener("click", go);
+    made.addEventListener("keydown", (event) => { if (event.key === "Enter") go(); });
+    return made;
+  };
   requestAnimationFrame(() => drawn(plot, build).then(() => {
     const pointed = (event) => {
       const point = event.points.find((each) => each.customdata !== undefined) || event.points[0];
@@ -250,18 +251,29 @@ function timeline(section) {
     });
     const first = listed.find((mark) => mark.lane === "said") || listed[0];
     if (first) show(first.time, first); else if (section.times.length) show(section.times[0]);
-    document.body.dataset.ready = "true";
+    document.body.dataset.ready = "true"; // from here on it can be used; the rest follows
+    later.push(() => table.tBodies[0].append(...listed.map(row)));
+    drawTheRest();
   }));
   const legend = element("ul", { class: "legend" }, ...[...new Set(marks.map((mark) => mark.outcome))].map((outcome) =>
     element("li", {}, icon(outcome), words(outcome))));
   const head = element("tr", {}, ...["time", "lane", "", "text"].map((text, i) => element("th", { text, class: i ? "" : "number" })));
-  const table = element("table", { id: "marks" }, element("thead", {}, head), element("tbody", {}, ...rows));
+  const table = element("table", { id: "marks" }, element("thead", {}, head), element("tbody"));
   const made = document.createDocumentFragment();
   made.append(card(section, buttons, element("div", { class: "timeline" }, element("div", { class: "plot" }, plot, legend), frame)));
-  if (rows.length) made.append(card({ title: "Everything in order", hint: "Click a row to go there." }, element("div", { class: "scroll tall" }, table)));
+  if (listed.length) made.append(card({ title: "Everything in order", hint: "Click a row to go there." }, element("div", { class: "scroll tall" }, table)));
   return made;
 }
 
+function drawTheRest() {
+  const next = later.shift();
+  if (next) next();
+  if (later.length) setTimeout(drawTheRest); else document.body.dataset.complete = "true";
+}
+
 for (const section of data.sections) page.append(sections[section.type](section));
-if (!data.sections.some((section) => section.type === "timeline")) requestAnimationFrame(() => { document.body.dataset.ready = "true"; });
+if (!data.sections.some((section) => section.type === "timeline")) {
+  document.body.dataset.ready = "true";
+  requestAnimationFrame(drawTheRest);
+}
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach((draw) => draw()));

@@ -110,7 +110,7 @@ def _cookie(headers: Headers, scope: Scope) -> str:
         morsel = SimpleCookie(headers.get("cookie", "")).get(_cookie_name(scope))
     except CookieError:
         return ""
-    return morsel.value if morsel is not None else ""
+    return str(morsel.value) if morsel is not None else ""
 
 
 def _bearer(headers: Headers) -> str:

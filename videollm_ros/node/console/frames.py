@@ -58,10 +58,10 @@ def picture_of(message: Any, stamp: int) -> Picture:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         rgb = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise ImageError(f"An image of {width} x {height} pixels could not be encoded as JPEG.")
-    return Picture(stamp, encoded.tobytes(), "image/jpeg")
+    return Picture(stamp, jpeg.tobytes(), "image/jpeg")
 
 
 class FrameStore:

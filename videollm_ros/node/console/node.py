@@ -90,7 +90,7 @@ class ConsoleNode(Node):
             self._diagnostics = self.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 20)
             steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs without /clock
             self._timer = self.create_timer(CHECK_PERIOD, self._check, clock=steady)
-        elif not anybody and self._timer is not None:
+        elif not anybody and self._timer is not None and self._diagnostics is not None:
             self.destroy_timer(self._timer)
             self.destroy_subscription(self._diagnostics)
             self._timer = self._diagnostics = self._present = None

@@ -37,13 +37,6 @@ class BoundedProtocol(H11Protocol):
         if self in self.connections:
             super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Read, unless the response is complete and only the rest of a large body comes."""
-        if self.cycle is not None and self.cycle.response_complete and not self.cycle.keep_alive:
-            self.transport.abort()
-            return
-        super().data_received(data)
-
     def _drop_if_idle(self) -> None:
         if self.cycle is None and self.transport.get_protocol() is self:
             self.transport.abort()

@@ -17,7 +17,7 @@ from std_msgs.msg import Bool, String
 
 from videollm_ros.msg import AssistantUtterance
 from videollm_ros.node.node_parameters import NodeParameters
-from videollm_ros.node.parameters import parameter
+from videollm_ros.node.parameter_schema import parameter
 from videollm_ros.node.run_node import run_node
 from videollm_ros.node.voice.hearing import Hearing
 

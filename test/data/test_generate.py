@@ -1,0 +1,243 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""An LLM on a real HTTP server writes dialogues: nothing is lost or doubled, whatever it answers, killed or not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from videollm_ros.data.__main__ import main
+from videollm_ros.data.dialogues import read_dialogues
+
+KEY = "sk-a-secret-of-the-test"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Ten recordings of 100 s with three steps each."""
+    names = [f"run{number}" for number in range(10)]
+    (tmp_path / "durations.json").write_text(json.dumps(dict.fromkeys(names, 100.0)))
+    steps = [(5, 30, "Open the box."), (30, 60, "Take the screw."), (65, 95, "Close the box.")]
+    lines = [{"recording": name, "start": a, "end": b, "text": text} for name in names for a, b, text in steps]
+    (tmp_path / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return tmp_path
+
+
+def arguments(project, url, *options, command="generate"):
+    given = [command, "timed", "--annotations", project / "steps.jsonl", "--durations", project / "durations.json"]
+    given += ["--output", project / "out.jsonl", "--model", "tester", "--url", url]
+    given += ["--shortest", 0] if command == "generate" else []
+    return [str(each) for each in [*given, *options]]
+
+
+def keys(path):
+    return [json.loads(line)["key"] for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def rejected(project):
+    return [json.loads(line) for line in (project / "out.rejected.jsonl").read_text().splitlines()]
+
+
+def test_a_dialogue_has_a_reply_at_each_query_and_at_each_later_step_boundary(project, chat_server):
+    with chat_server() as server:
+        assert main(arguments(project, server.url, "--dialogues", 3)) == 0
+    dialogues = read_dialogues(project / "out.jsonl")
+    assert len(dialogues) == 30
+    boundaries = {10, 60, 120, 130, 190}  # frames at 2 Hz; one step begins as another ends
+    users = {json.loads(line)["generated"]["user"] for line in (project / "out.jsonl").read_text().splitlines()}
+    assert users == {"silent", "some", "many"}
+    for dialogue in dialogues:
+        frame, replies, queries = dialogue.frames[0], set(), set()
+        for message in dialogue.conversation:
+            frame += message.get("num_frames", 0)
+            if message["role"] == "assistant":
+                replies.add(frame - 1)
+            elif message["role"] == "user" and message.get("answer", True):
+                queries.add(frame - 1)
+        first = min(queries, default=0)
+        assert replies == queries | {frame for frame in boundaries if frame >= first}
+
+
+def test_one_seed_draws_the_same_requests_and_another_one_others(project, chat_server):
+    asked = []
+    for seed in (1, 1, 2):
+        with chat_server() as server:
+            main(arguments(project, server.url, "--seed", seed, "--output", project / f"{len(asked)}.jsonl"))
+        asked.append(sorted(request["messages"][1]["content"] for request in server.requests))
+    assert asked[0] == asked[1]
+    assert asked[0] != asked[2]
+
+
+def test_answers_of_another_form_are_asked_for_again_and_then_put_aside_with_the_reason(project, chat_server, capsys):
+    bad = ["no JSON", '{"replies": []}', '{"replies": [{"turn": 1, "text": ""}]}', '{"replies": 3}', '{"score": 1}']
+
+    def behave(number, request):
+        return ("text", bad[number % len(bad)]) if number % 4 else None
+
+    with chat_server(behave) as server:
+        assert main(arguments(project, server.url, "--attempts", 2, "--concurrency", 1)) == 0
+    good = keys(project / "out.jsonl")
+    assert good
+    assert all(line["kind"] == "malformed answers" and line["reason"].endswith(".") for line in rejected(project))
+    assert sorted(good + [line["key"] for line in rejected(project)]) == sorted(f"run{n}//0/0" for n in range(10))
+    assert "malformed answers put aside" in capsys.readouterr().out
+
+
+def test_429_and_500_and_dropped_connections_lose_nothing(project, chat_server):
+    trouble = [("status", 429), ("status", 500), ("drop", None)]
+
+    def behave(number, request):
+        return trouble[number % 3] if number % 5 in (0, 1) else None
+
+    with chat_server(behave) as server:
+        code = main(arguments(project, server.url, "--concurrency", 2))
+        for _ in range(5):
+            code = code and main(arguments(project, server.url, "--concurrency", 2))
+    assert code == 0
+    assert sorted(keys(project / "out.jsonl")) == sorted(f"run{number}//0/0" for number in range(10))
+    assert len(server.requests) > 10
+
+
+def test_a_server_that_is_down_ends_the_run_and_a_later_run_makes_the_rest(project, chat_server, capsys, monkeypatch):
+    monkeypatch.setattr("videollm_ros.data.generation.chat._RETRIES", 0)
+    with chat_server(lambda number, request: ("status", 503) if number >= 4 else None) as server:
+        assert main(arguments(project, server.url, "--concurrency", 1)) == 2
+    assert "failed" in capsys.readouterr().err
+    assert len(keys(project / "out.jsonl")) == 4
+    with chat_server() as server:
+        assert main(arguments(project, server.url)) == 0
+    assert len(server.requests) == 6
+    assert sorted(keys(project / "out.jsonl")) == sorted(f"run{number}//0/0" for number in range(10))
+
+
+def test_a_refused_key_ends_the_run_at_once_and_the_key_is_nowhere(project, chat_server, capsys):
+    with chat_server(lambda number, request: ("status", 401)) as server:
+        assert main(arguments(project, server.url, "--concurrency", 1)) == 2
+    assert server.headers[0]["authorization"] == f"Bearer {KEY}"
+    assert len(server.requests) == 1
+    captured = capsys.readouterr()
+    assert "refuses" in captured.err
+    assert KEY not in captured.err + captured.out
+    assert "HTTP Request" not in captured.err  # a URL may have a key in it
+    assert all(KEY not in path.read_text() for path in project.glob("*.jsonl"))
+
+
+def test_a_slow_server_is_asked_as_often_at_once_as_was_said(project, chat_server):
+    with chat_server(seconds=0.1) as server:
+        main(arguments(project, server.url, "--concurrency", 3))
+    assert server.most_at_once == 3
+
+
+def test_requests_begin_no_faster_than_the_rate(project, chat_server):
+    with chat_server() as server:
+        main(arguments(project, server.url, "--requests-per-minute", 600))
+    assert server.starts[-1] - server.starts[0] >= 0.6  # nine gaps of 0.1 s
+
+
+def test_the_budget_ends_a_run_and_counts_earlier_runs(project, chat_server, capsys):
+    options = ("--prices", 1000, 10_000, "--budget", 0.75, "--concurrency", 1)  # 0.2 a request
+    with chat_server() as server:
+        assert main(arguments(project, server.url, *options)) == 1
+        assert "6 the budget is used up" in capsys.readouterr().out
+        assert main(arguments(project, server.url, *options)) == 1
+    assert len(server.requests) == len(keys(project / "out.jsonl")) == 4
+    assert "400 tokens were sent and 40 were received, which cost 0.8000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [("Wait 30 seconds.", "quotes times"), ("It was 1:30.", "quotes times"), ("The second step is next.", "")],
+)
+def test_replies_that_quote_times_are_put_aside_and_orders_are_not(project, chat_server, reply, kind):
+    with chat_server(reply=reply) as server:
+        main(arguments(project, server.url))
+    assert {line["kind"] for line in rejected(project)} == ({kind} if kind else set())
+    assert len(keys(project / "out.jsonl")) == (0 if kind else 10)
+
+
+def test_dialogues_that_are_too_short_are_put_aside_without_asking(project, chat_server, capsys):
+    with chat_server() as server:
+        main(arguments(project, server.url, "--shortest", 500, "--longest", 900))
+    assert not server.requests
+    assert "10 too short put aside" in capsys.readouterr().out
+
+
+def test_a_judge_grades_and_says_why_it_drops(project, chat_server, capsys):
+    def behave(number, request):
+        if request["model"] == "strict":
+            return "text", json.dumps({"reason": "It talks nonsense.", "score": 3})
+        return None
+
+    with chat_server(behave) as server:
+        main(arguments(project, server.url, "--judge", "strict"))
+    assert "10 graded too low put aside" in capsys.readouterr().out
+    assert all("nonsense" in line["reason"] and line["tokens"] == [200, 20] for line in rejected(project))
+
+
+def test_nothing_is_lost_or_doubled_over_kill_9_and_a_resume(project, chat_server):
+    command = [sys.executable, "-m", "videollm_ros.data"]
+    options = ("--dialogues", 4, "--concurrency", 3)
+    out, seen = project / "out.jsonl", 0
+    with chat_server(seconds=0.15) as server:
+        for _ in range(2):
+            run = subprocess.Popen(
+                [*command, *arguments(project, server.url, *options)],
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "OPENAI_API_KEY": KEY},
+            )
+            until = time.monotonic() + 100
+            while len(keys_of_whole_lines(out)) < seen + 5 and run.poll() is None and time.monotonic() < until:
+                time.sleep(0.02)
+            run.send_signal(signal.SIGKILL)
+            run.wait(10)
+            seen = len(keys_of_whole_lines(out))
+            assert 5 <= seen < 40
+            with out.open("a") as file:
+                file.write('{"video": "run1", "fra')  # the kill came in the middle of a line
+        assert main(arguments(project, server.url, *options)) == 0
+        made = len(server.requests)
+        assert main(arguments(project, server.url, *options)) == 0
+    assert len(server.requests) == made
+    assert sorted(keys(out)) == sorted(f"run{number}//{index}/0" for number in range(10) for index in range(4))
+    assert len(read_dialogues(out)) == 40
+
+
+def keys_of_whole_lines(path):
+    text = path.read_text() if path.is_file() else ""
+    return text.splitlines()[: text.count("\n")]
+
+
+def test_two_runs_do_not_write_one_file(project, chat_server, capsys):
+    from videollm_ros.data.generation.journal import Journal
+
+    with Journal(project / "out.jsonl"), chat_server() as server:
+        assert main(arguments(project, server.url)) == 2
+    assert "Another process writes" in capsys.readouterr().err
+
+
+def test_each_distinct_sentence_is_rewritten_once(project, chat_server):
+    with chat_server() as server:
+        options = ("--sentences", 2)
+        assert main(arguments(project, server.url, *options, command="refine")) == 0
+        assert main(arguments(project, server.url, *options, command="refine")) == 0
+    assert len(server.requests) == 2  # three distinct sentences among thirty
+    lines = [json.loads(line) for line in (project / "out.jsonl").read_text().splitlines()]
+    assert len(lines) == 30
+    assert {line["text"] for line in lines} == {"You do thing 1.", "You do thing 2."}
+
+
+def test_a_local_model_is_asked_too(project):
+    demo = Path(__file__).parents[2] / "checkpoints/demo/llm"
+    given = arguments(project, "", "--local", demo, "--attempts", 1, "--temperature", 0, "--queries", 1)
+    given = [each for each in given if each not in ("--model", "tester")]
+    assert main(given) in (0, 1)
+    lines = rejected(project)
+    assert not keys(project / "out.jsonl")  # the demo's decoder writes no JSON
+    assert all(line["kind"] == "malformed answers" for line in lines)
