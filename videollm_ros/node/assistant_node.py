@@ -271,9 +271,9 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self.stream.apply(parameters.assistant)
 
     def _problem_now(self, name: str, value: object) -> str | None:
-        limit = self.stream.max_new_tokens_limit if self.stream is not None else None
-        if name == "stream.max_new_tokens" and limit is not None and isinstance(value, int) and value > limit:
-            return f"{name} is at most {limit} with this context, and was given {value}."
+        stream = self.stream
+        if name == "stream.max_new_tokens" and stream is not None and cast(int, value) > stream.max_new_tokens_limit:
+            return f"{name} is at most {stream.max_new_tokens_limit} with this context, and was given {value}."
         return None
 
     # Diagnostics.
