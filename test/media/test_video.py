@@ -99,7 +99,7 @@ def test_the_command_refuses_two_videos_of_one_name(video, tmp_path):
     shutil.copy(video, tmp_path / "other" / video.name)
     command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), str(tmp_path / "other" / video.name)]
     done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and f"Several videos are named {video.stem}" in done.stderr
+    assert done.returncode == 2 and f"Several recordings are named {video.stem}" in done.stderr
 
 
 def levels(frames):

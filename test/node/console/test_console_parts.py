@@ -42,8 +42,9 @@ def test_compressed_bytes_are_passed_through(form, media_type):
     assert picture.media_type == media_type
 
 
-def test_a_compressed_image_that_no_browser_shows_becomes_a_jpeg():
-    assert picture_of(compressed(100, ".bmp"), 1).media_type == "image/jpeg"
+def test_a_compressed_image_that_is_no_jpeg_or_png_is_refused():
+    with pytest.raises(ImageError):
+        picture_of(compressed(100, ".bmp"), 1)
 
 
 def test_a_raw_image_becomes_a_jpeg_of_the_same_colors():
