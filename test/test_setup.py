@@ -110,7 +110,8 @@ def test_pip_installs_the_library_and_the_demo_checkpoint_without_the_node(tmp_p
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns("goldens", "__pycache__")
     shutil.copytree(ROOT / "videollm_ros", source / "videollm_ros", ignore=ignored)
-    shutil.copytree(ROOT / "requirements", source / "requirements")
+    for folder in ("msg", "requirements"):
+        shutil.copytree(ROOT / folder, source / folder)
     shutil.copytree(ROOT / "checkpoints", source / "checkpoints")
     for name in ("setup.py", "pyproject.toml", "package.xml", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
