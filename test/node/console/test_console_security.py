@@ -230,7 +230,6 @@ def test_what_is_no_command_ends_its_sender(console, message):
         {"do": "threshold"},
         {"do": "mute", "value": 1},
         {"do": "ask", "text": 5},
-        {"do": "ask", "text": "Is anybody there?"},
     ],
 )
 def test_a_wrong_command_is_answered_with_a_sentence(console, command):
