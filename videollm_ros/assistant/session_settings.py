@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from videollm_ros.assistant.settings import AssistantSettings, StreamSettings
+from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, StreamSettings
 from videollm_ros.live import ContextLimits, LiveModel, SpeakRule, StreamSession
 from videollm_ros.live.speak_rule import Form
 
@@ -17,16 +17,21 @@ def make_session(model: LiveModel, settings: AssistantSettings) -> StreamSession
     Raises:
         ValueError: A setting is out of its range, or the context is too small.
     """
-    stream, context = settings.stream, settings.context
+    stream = settings.stream
     session = StreamSession(
         model,
         rule=_rule(stream),
         max_new_tokens=stream.max_new_tokens,
-        context=ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens or None),
+        context=context_limits(settings.context),
         frame_gate=stream.frame_gate or None,
     )
     session.instruct(stream.instruction or None)
     return session
+
+
+def context_limits(context: ContextSettings) -> ContextLimits:
+    """Return how much of the stream is remembered; 0 leaves a limit to the library."""
+    return ContextLimits(context.max_tokens or None, context.vision_seconds, context.text_tokens or None)
 
 
 def apply_settings(session: StreamSession, stream: StreamSettings) -> list[str]:
