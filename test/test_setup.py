@@ -130,7 +130,9 @@ def set_up():
     if not (ROOT / "build" / "interfaces-built").exists():
         pytest.skip("make setup has not run in this folder")
     clean = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MAKEFLAGS", "VIRTUAL_ENV")
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "VIRTUAL_ENV")
     }
 
     def run(line: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:

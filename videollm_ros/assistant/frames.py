@@ -51,7 +51,7 @@ class Frame:
     @property
     def is_encoded(self) -> bool:
         """Whether the decoder can read it."""
-        return self.embeds is not None
+        return self.embeds is not None and not self.is_encoding
 
 
 class FrameQueue:

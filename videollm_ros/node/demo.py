@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -144,17 +145,20 @@ class DemoError(RuntimeError):
     """Why the demo could not go on, with what its processes said."""
 
 
-def watch(listener: Listener, processes: Processes, query: str, duration: float) -> bool:
+def watch(
+    listener: Listener, processes: Processes, query: str, duration: float, interrupted: threading.Event
+) -> bool:
     """Watch for `duration` seconds and ask half way, when it is quiet. Returns whether the query was answered.
 
     Raises:
         DemoError: a process has ended, or nothing was watched in time.
+        KeyboardInterrupt: `interrupted` is set.
     """
     answer = None
     deadline = time.monotonic() + START_TIMEOUT
     watching = False
     while listener.watched < duration:
-        rclpy.spin_once(listener, timeout_sec=0.1)
+        _spin(listener, interrupted)
         if listener.first_stamp is not None and not watching:
             watching, deadline = True, time.monotonic() + 3 * duration + 30  # a slow machine may lag behind
         if answer is None and listener.watched >= duration / 2 and listener.is_quiet:
@@ -163,9 +167,16 @@ def watch(listener: Listener, processes: Processes, query: str, duration: float)
             raise DemoError(f"The {module} has ended:\n{processes.log(module)}")
         if time.monotonic() > deadline:
             raise DemoError(f"Only {listener.watched:.1f} s were watched:\n{processes.log('assistant_node')}")
-    if answer is not None:
-        rclpy.spin_until_future_complete(listener, answer, timeout_sec=30.0)
+    deadline = time.monotonic() + 30.0
+    while answer is not None and not answer.done() and time.monotonic() < deadline:
+        _spin(listener, interrupted)
     return answer is not None and answer.done() and answer.result().success
+
+
+def _spin(listener: Listener, interrupted: threading.Event) -> None:
+    rclpy.spin_once(listener, timeout_sec=0.1)
+    if interrupted.is_set():
+        raise KeyboardInterrupt
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
@@ -192,7 +203,10 @@ def main(line: Sequence[str] | None = None) -> int:
     """Run the demo. Returns the exit code."""
     asked = arguments(line)
     video, duration, seed = asked.video, asked.seconds, asked.seed
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its processes are ended with it
+    # An interrupt waits until a process that is being started is known: it is ended with the others.
+    interrupted = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: interrupted.set())
     # A graph of its own: nothing else on the network is disturbed, and nothing disturbs the demo.
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
@@ -208,7 +222,7 @@ def main(line: Sequence[str] | None = None) -> int:
                 print(KNOWS_THE_TABLE, flush=True)
             processes.start(show.camera[0], show.camera[1:])
             processes.start("assistant_node", show.assistant)
-            answered = watch(listener, processes, show.query, duration)
+            answered = watch(listener, processes, show.query, duration, interrupted)
         except DemoError as error:
             print(error, file=sys.stderr)
             return 1
