@@ -695,6 +695,13 @@ def test_a_thread_that_dies_is_noticed_and_queries_do_not_wait_for_it(stream_of,
         query.answer.result(TIMEOUT)
 
 
+def test_a_rate_far_from_the_trained_one_is_a_warning(stream_of, golden_model):
+    trained = golden_model.config.frame_fps
+    assert [] == stream_of(golden_model).outputs.warnings
+    with AssistantStream(golden_model, AssistantSettings(StreamSettings(fps=4 * trained)), [outputs := Recorder()]):
+        assert f"reads {4 * trained:g}." in outputs.warnings[0]
+
+
 class Broken(StreamListener):
     """Raises whatever happens."""
 
