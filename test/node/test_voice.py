@@ -260,6 +260,19 @@ def test_a_package_that_is_not_installed_is_named(graph):
         ActionVoice(graph.node, Engine("say", ("no_such_package.action:Say",), "/say", as_query))
 
 
+def test_a_final_phrase_of_live_speech_asks_if_it_is_certain_enough(graph):
+    LiveSpeech = pytest.importorskip("hri_msgs.msg", reason="hri_msgs is not installed").LiveSpeech  # noqa: N806
+    queries = graph.collect(String, "query")
+    graph.start("voice.speech_in", type="live_speech", min_confidence=0.5)
+    speech = graph.publisher(LiveSpeech, "speech")
+    assert until(lambda: graph.node.count_publishers("query") == 1)
+    speech.publish(LiveSpeech(incremental="where is", confidence=0.9))
+    speech.publish(LiveSpeech(final="wear is the cup", confidence=0.3))
+    speech.publish(LiveSpeech(final="where is the cup", confidence=0.9))
+    assert until(lambda: bool(queries))
+    assert [each.data for each in queries] == ["where is the cup"]
+
+
 GRAMMAR = "#JSGF V1.0; grammar questions; public <question> = what is on the table | where is the red cup | stop ;"
 
 
