@@ -48,6 +48,9 @@ def start(context: LaunchContext) -> list[Action]:
     """Return the voice and, where a recognizer's topic is given, the ears."""
     refuse_unknown_arguments(__file__, ARGUMENTS)
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    for name in IN:
+        if given[name] != ARGUMENTS[name][0] and not given["speech"]:
+            raise ValueError(f"{name}:={given[name]} was given, and no ears are started: give speech:=TOPIC as well.")
     assistant = full_name(given["assistant"], given["namespace"])
     utterance = ("utterance", f"{assistant}/utterance")
     nodes = [node("speech_out", given, OUT, [utterance])]

@@ -172,6 +172,7 @@ def test_one_line_at_a_time_answers_first_and_stop_ends_all(graph, spoken):
     graph.start("voice.speech_out", engine="process", command=program, max_age=30.0)
     say = graph.publisher(AssistantUtterance, "utterance")
     speaking = graph.collect(Bool, "speech_out/speaking", LATCHED)
+    assert until(lambda: [each.data for each in speaking] == [False])
     say.publish(utterance("first"))
     assert until(lambda: said() == ["begin first"])
     say.publish(utterance("proactive"))

@@ -63,7 +63,8 @@ def parameters(node, name, names):
     ("file", "argument", "sentence"),
     [
         ("voice", "wakeword:=hey", "There is no argument wakeword. Did you mean wake_word?"),
-        ("voice", "pause:=soon", "pause:=soon was given; it is a number of seconds."),
+        ("voice", "pause:=2.0", "no ears are started: give speech:=TOPIC as well."),
+        ("voice", "speech:=/text pause:=soon", "pause:=soon was given; it is a number of seconds."),
         ("voice", "engine:=parrot", "speech_out has ended with the exit code 1."),
         ("console", "prt:=1", "There is no argument prt. Did you mean port?"),
         ("console", "port:=70000", "port:=70000 was given; it is a whole number from 0 to 65535."),
@@ -73,7 +74,7 @@ def parameters(node, name, names):
     ],
 )
 def test_a_wrong_argument_ends_in_a_sentence_and_an_exit_code(file, argument, sentence):
-    command = ["ros2", "launch", "videollm_ros", f"{file}.launch.py", argument]
+    command = ["ros2", "launch", "videollm_ros", f"{file}.launch.py", *argument.split()]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     assert ended.returncode == 1
     assert sentence in ended.stdout + ended.stderr
