@@ -230,7 +230,7 @@ class SayServer:
         return Converse.Result()
 
 
-def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph):
+def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph, monkeypatch):
     server = SayServer(graph.node)
     engine = Engine("say", ("no_such_package.action:Say", "videollm_ros.action:Converse"), "/skill/say", as_query)
     voice = ActionVoice(graph.node, engine)
@@ -240,6 +240,10 @@ def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph):
     assert server.log == ["begin one", "end one"]
     voice.say("two")
     assert until(lambda: "begin two" in server.log)
+    assert voice.is_speaking
+    with monkeypatch.context() as gone:
+        gone.setattr(voice._client, "server_is_ready", lambda: False)
+        assert not voice.is_speaking  # the server has gone: nobody waits for its result
     voice.stop()
     assert not voice.is_speaking
     assert until(lambda: "cancel two" in server.log)
