@@ -22,9 +22,9 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -36,9 +36,8 @@ from machine import describe_machine
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from soaking.processes import Process
+from soaking.viewer import Viewer
 from std_msgs.msg import Bool, String
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.msg import AssistantUtterance
@@ -59,52 +58,6 @@ text=$(cat)
 printf '%s\\n' "$text" >> {said}
 printf '%s' "$text" | espeak-ng --stdin -w /dev/null
 """
-
-
-class Viewer(threading.Thread):
-    """Looks at the console as a page does, and connects again when the connection has gone."""
-
-    def __init__(self, address: str) -> None:
-        """Begin to look."""
-        super().__init__(daemon=True)
-        self._address = address
-        self.finals: Counter[str] = Counter()  # key of an utterance -> how often its end came
-        self.texts: dict[str, str] = {}
-        self.connections = 0
-        self.images = 0
-        self.looks_since: float | None = None
-        """When it last connected. None while it is not connected."""
-        self.ended = False
-
-    def run(self) -> None:
-        """Look until the end."""
-        while not self.ended:
-            try:
-                headers = {"Authorization": f"Bearer {TOKEN}"}
-                with connect(self._address, additional_headers=headers, max_size=None) as socket_:
-                    self.connections += 1
-                    self.looks_since = time.monotonic()
-                    for message in socket_:
-                        if self._take(message):
-                            socket_.send(json.dumps({"do": "choose", "assistant": f"{NAMESPACE}/assistant"}))
-            except (OSError, WebSocketException):
-                pass  # the console is not there
-            self.looks_since = None
-            time.sleep(0.5)
-
-    def _take(self, message: str | bytes) -> bool:
-        """Take a message. Returns whether the list of assistants in it has ours, which is to be chosen then."""
-        if isinstance(message, bytes):
-            self.images += 1
-            return False
-        found = False
-        for event in json.loads(message):
-            if event["type"] == "assistants":
-                found = any(each["name"] == f"{NAMESPACE}/assistant" and each["present"] for each in event["names"])
-            if event["type"] == "utterance" and event["final"] and not event["held_back"]:
-                self.finals[event["key"]] += 1
-                self.texts[event["key"]] = event["text"]
-        return found
 
 
 class Soak:
@@ -136,7 +89,7 @@ class Soak:
         self._memory: dict[str, list[tuple[float, int]]] = {name: [] for name in self._commands}
         self._listen(node)
         self._processes = {name: self._start(name) for name in self._commands}
-        self.viewer = Viewer(f"ws://127.0.0.1:{self._port}/ws")
+        self.viewer = Viewer(f"ws://127.0.0.1:{self._port}/ws", TOKEN, f"{NAMESPACE}/assistant")
         self.viewer.start()
 
     def _listen(self, node: Node) -> None:
@@ -181,9 +134,9 @@ class Soak:
         self._compare(first, blind)
         return self._figures(minutes, first)
 
-    def _until(self, what: str, condition: object) -> None:
+    def _until(self, what: str, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 120
-        while not condition():  # type: ignore[operator]
+        while not condition():
             if time.monotonic() > deadline or not all(process.is_alive for process in self._processes.values()):
                 raise TimeoutError(f"Not within 120 s, or a process has ended: {what}. Logs are in {self._folder}.")
             time.sleep(0.1)
