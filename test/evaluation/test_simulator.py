@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from videollm_ros.evaluation.simulator import evaluate_simulator
-from videollm_ros.live import LiveModel
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "checkpoints" / "demo"
@@ -20,9 +19,10 @@ def test_the_demo_checkpoint_is_small():
     assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) <= 16 * 2**20
 
 
-def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
+@pytest.mark.slow
+def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what(demo_model):
     """On a few unseen streams what docs/demo_checkpoint.md has on 200."""
-    figures, transcripts = evaluate_simulator(LiveModel.from_pretrained(DEMO, device="cpu"), range(9200, 9216))
+    figures, transcripts = evaluate_simulator(demo_model, range(9200, 9216))
     assert figures["event_f1"] >= 0.90
     assert figures["mean_time_difference"] <= 0.4
     assert figures["false_per_quiet_minute"] <= 0.5
@@ -33,6 +33,7 @@ def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
     assert len(transcripts) == figures["streams"] == 16
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
     command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", "9300:9302", "--seconds", "12"]
     command += ["--json", str(tmp_path / "out.json"), "--transcripts", str(tmp_path / "said.jsonl")]
@@ -47,8 +48,7 @@ def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
 
 
 @pytest.mark.parametrize("seeds", ["9000", "5:5", "a:b"])
-def test_a_wrong_range_of_seeds_is_refused(seeds):
-    command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", seeds]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "START" in done.stderr
+def test_a_wrong_range_of_seeds_is_refused(seeds, evaluate):
+    code, _, said = evaluate("simulator", "--seeds", seeds)
+    assert code == 2
+    assert "START" in said

@@ -33,6 +33,7 @@ def template() -> DialogueTemplate:
     return DialogueTemplate(LiveConfig(), tokenizer, frame_token_id=FRAME)
 
 
+@pytest.mark.slow
 def test_the_tokenizer_is_llama_3s(template):
     assert len(template.tokenizer) == VOCABULARY
     assert (template.tokenizer.bos_token_id, template.eos_token_id) == (128000, 128009)

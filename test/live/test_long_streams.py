@@ -103,6 +103,7 @@ def test_however_frames_are_grouped_they_say_the_same(talker, embeds, threshold,
     assert_same(read(session, embeds, sizes), session.state, one_by_one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames_at_once", [1, 7, 40])
 def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, frames_at_once):
     session = StreamSession(talker, threshold=threshold, max_new_tokens=6, context=TIGHT)
@@ -123,6 +124,7 @@ def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, 
     assert state.text_tokens <= TIGHT.text_tokens + TIGHT.max_tokens / 8 + 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_a_reply_never_fails_for_lack_of_room(compose, lean_towards, embeds, seed):
     """Queries as long as they may be, replies that never end, limits that change, a context just large enough."""

@@ -92,7 +92,9 @@ class AssistantClient:
             self._closed = True
             for client in (self._ask, self._mute, self._reset, self._set_parameters, self._get_parameters):
                 self.node.destroy_client(client)
-            self._converse.destroy()
+            # Not destroy(): an executor that is about to wait for it would raise. It goes when nobody holds it any more.
+            self.node.remove_waitable(self._converse)
+            del self._converse
 
     def wait_for_server(self, timeout: float = 0.0) -> bool:
         """Wait until the assistant offers its services and its action.

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from videollm_ros.sim import answers
 from videollm_ros.sim.script import Script
 from videollm_ros.sim.sentences import REQUESTS
 from videollm_ros.sim.world import COLOURS, SHAPES, Event, Item, State
-
-from . import answers
 
 CLEARANCE = 1.0  # seconds between a question and anything that happens
 NO_REQUEST, LATE_REQUEST = (
