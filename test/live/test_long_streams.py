@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from videollm_ros.live import ContextLimits, FrameDecision, StreamSession, Utterance
+from videollm_ros.live.decoder import LlamaDecoder
 
 
 @pytest.fixture(scope="module")
@@ -169,20 +170,22 @@ def ask_at_length(session, stamp):
     return False
 
 
-def test_the_context_holds_what_was_read_last_at_the_positions_it_has_now(talker, embeds, threshold):
+def test_the_context_holds_what_was_read_last_at_the_positions_it_has_now(talker, embeds, threshold, monkeypatch):
     """Keys of the first layer depend on their token alone: each cached one is one that was read, moved to its index."""
     session = session_with_queries(talker, threshold)
     layer = talker.llm.model.layers[0]
-    fed = []
-    read_by_decoder = session._context._decoder.read
+    fed, decoders = [], set()
+    read_by_decoder = LlamaDecoder.read
 
-    def record(tokens, at=None):
+    def record(decoder, tokens, at=None):
         fed.append(layer.self_attn.k_proj(layer.input_layernorm(tokens)))
-        return read_by_decoder(tokens, at)
+        decoders.add(decoder)
+        return read_by_decoder(decoder, tokens, at)
 
-    session._context._decoder.read = record
+    monkeypatch.setattr(LlamaDecoder, "read", record)
     read(session, embeds, [4] * 16)
-    cache = session._context.cache
+    (decoder,) = decoders
+    cache = decoder.cache
     assert cache.evictions > 3
 
     heads, head_dim = cache.keys.shape[2], cache.keys.shape[4]

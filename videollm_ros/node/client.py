@@ -92,7 +92,7 @@ class AssistantClient:
             self._closed = True
             for client in (self._ask, self._mute, self._reset, self._set_parameters, self._get_parameters):
                 self.node.destroy_client(client)
-            # Not destroy(): an executor that is about to wait for it would raise. It goes when nobody holds it any more.
+            # destroy() would end the thread of an executor that is about to wait for it. It goes with its last user.
             self.node.remove_waitable(self._converse)
             del self._converse
 

@@ -59,7 +59,6 @@ def test_converse_yields_a_growing_answer_and_ends_with_the_complete_one(client)
 
 def test_the_node_spins_on_when_clients_are_closed():
     with rclpy.context.Context() as context:
-        rclpy.init(context=context)
         node = rclpy.create_node("closes_clients", context=context)
         node.create_timer(0.0005, lambda: None)  # the executor is at work at every moment of closing
         with spinning(node):
