@@ -19,6 +19,9 @@ NAMED += ("reserved_special_token_2", "reserved_special_token_3", "start_header_
 NAMED += ("reserved_special_token_4", "eot_id")  # Llama 3; reserved ones follow
 
 
+pytestmark = pytest.mark.slow  # it reads all of Llama-3's vocabulary
+
+
 @pytest.fixture(scope="module")
 def template() -> DialogueTemplate:
     package = importlib.util.find_spec("llama_models")
@@ -33,7 +36,6 @@ def template() -> DialogueTemplate:
     return DialogueTemplate(LiveConfig(), tokenizer, frame_token_id=FRAME)
 
 
-@pytest.mark.slow
 def test_the_tokenizer_is_llama_3s(template):
     assert len(template.tokenizer) == VOCABULARY
     assert (template.tokenizer.bos_token_id, template.eos_token_id) == (128000, 128009)
