@@ -74,6 +74,7 @@ class Gone:
         raise OSError("Input/output error")
 
 
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize(("stdin", "said"), [(None, ""), (Gone(), "No more questions can be read: Input/output error")])
 def test_without_a_keyboard_the_stream_goes_on(stdin, said, golden_model):
     """As in a process that was started with `0<&-`, and in one whose terminal was closed."""
