@@ -9,12 +9,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DELETE_ON_ERROR:
 
-# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 SEED=9007 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x"
+# Settings: make setup PYTHON=python3.12, make demo SECONDS=60 SEED=9007 VIDEO=clip.mp4, make test PYTEST_ARGS="-k cache -x" WORKERS=0
 PYTHON ?= python3
 SECONDS ?= 30
 SEED ?=
 VIDEO ?=
 PYTEST_ARGS ?=
+# Tests run in as many processes, and those of one file in one of them: a file shares nodes and models.
+WORKERS ?= 2
+IN_PARALLEL = -n $(WORKERS) --dist loadfile
 
 # ROS_DISTRO is set where a ROS 2 distribution is sourced: it is used then, and the wheels otherwise.
 ROS := $(or $(ROS_DISTRO),wheels)
@@ -45,14 +48,15 @@ console: setup
 	@source ./activate.sh; VIDEO='$(VIDEO)' python -m videollm_ros.node.console.demo
 
 test: setup
-	@source ./activate.sh; python -m pytest $(PYTEST_ARGS)
+	@source ./activate.sh; python -m pytest $(IN_PARALLEL) $(PYTEST_ARGS)
 
-# Without ROS, browsers, training runs and whatever else takes seconds.
+# Without ROS, browsers, training runs and whatever else takes seconds. It says so at its end.
 test-fast: setup
-	@source ./activate.sh; python -m pytest -q -m "not ros and not slow and not gpu" $(PYTEST_ARGS)
+	@source ./activate.sh; python -m pytest -q $(IN_PARALLEL) --ignore test/node -m "not ros and not slow and not gpu" $(PYTEST_ARGS)
+	@echo "Left out: nodes (test/node, -m ros), what trains or takes seconds (-m slow), a GPU (-m gpu). make test runs all."
 
 coverage: setup
-	@source ./activate.sh; python -m pytest -q --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
+	@source ./activate.sh; python -m pytest -q $(IN_PARALLEL) --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 lint: $(PACKAGES)
 	@.venv/bin/ruff check .

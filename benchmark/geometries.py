@@ -153,7 +153,7 @@ def build(geometry: str, device: torch.device, dtype: torch.dtype) -> LiveModel:
     with torch.device(device):
         torch.set_default_dtype(dtype)
         try:
-            llm = AutoModelForCausalLM.from_config(sizes.llm)
+            llm = AutoModelForCausalLM.from_config(sizes.llm, dtype=dtype)  # not the one that it was saved in
             tower = TOWER_FAMILIES[sizes.tower.model_type].model_class(sizes.tower)
             connector = make_connector(sizes.tower.hidden_size, sizes.llm.hidden_size)
         finally:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: the golden checkpoint and its scenes, and a ROS graph of their own.
 
-The graph is a free domain on this machine alone, inherited by every process started.
+The graph is a free domain on this machine alone, inherited by every process started. Each worker of pytest-xdist has a
+domain of its own.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: nothing here is from a hub
+os.environ["OMP_NUM_THREADS"] = "1"  # the models are tiny: threads would wait for each other, here and in every node
 
 import numpy as np
 import pytest
@@ -24,9 +26,10 @@ try:
 except ImportError:  # no ROS: the tests of the library do not need a graph
     domain_id = None
 
-torch.set_num_threads(1)  # the models are tiny: threads would wait for each other
+torch.set_num_threads(1)  # for a torch that was imported before
 
 GOLDENS = Path(__file__).parent / "goldens" / "live1plus"
+NODE = Path(__file__).parent / "node"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,6 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["ROS_DOMAIN_ID"] = str(stack.enter_context(domain_id()))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     config.add_cleanup(stack.close)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is under test/node: a new file there need not think of it."""
+    for item in items:
+        if NODE in item.path.parents:
+            item.add_marker("ros")
 
 
 @pytest.fixture(scope="session")

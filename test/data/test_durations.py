@@ -38,6 +38,7 @@ def video(path, num_frames, rate):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fps", [1, 2, 5, 7.5])
 @pytest.mark.parametrize("name", ["bikes.mp4", "bigbuckbunny.mp4"])
 def test_the_duration_of_real_footage_is_that_of_its_sampled_frames(tmp_path, name, fps):

@@ -10,6 +10,7 @@ import pytest
 FUZZ = runpy.run_path(str(Path(__file__).parents[2] / "benchmark" / "fuzz_data.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", FUZZ["TARGETS"])
 def test_no_case_of_a_target_ends_in_a_crash(target):
     counted = FUZZ["run"](target, 300)

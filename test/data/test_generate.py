@@ -181,6 +181,7 @@ def test_a_judge_grades_and_says_why_it_drops(project, chat_server, capsys):
     assert all("nonsense" in line["reason"] and line["tokens"] == [200, 20] for line in rejected(project))
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_doubled_over_kill_9_and_a_resume(project, chat_server):
     command = [sys.executable, "-m", "videollm_ros.data"]
     options = ("--dialogues", 4, "--concurrency", 3)
@@ -233,6 +234,7 @@ def test_each_distinct_sentence_is_rewritten_once(project, chat_server):
     assert {line["text"] for line in lines} == {"You do thing 1.", "You do thing 2."}
 
 
+@pytest.mark.slow
 def test_a_local_model_is_asked_too(project):
     demo = Path(__file__).parents[2] / "checkpoints/demo/llm"
     given = arguments(project, "", "--local", demo, "--attempts", 1, "--temperature", 0, "--queries", 1)

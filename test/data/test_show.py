@@ -97,6 +97,7 @@ def test_a_video_that_ends_early_is_told(page, capsys):
     assert "it ends before frame 24 of its dialogue" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 @pytest.mark.parametrize("width", [1200, 400])
 def test_a_real_browser_draws_the_page_in_its_width(page, tmp_path, width):

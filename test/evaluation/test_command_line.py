@@ -41,6 +41,7 @@ def test_a_folder_of_videos_gives_a_result_each_and_one_over_all_with_intervals(
     assert "9012/report.html" in page
 
 
+@pytest.mark.slow
 def test_two_results_are_compared_by_recording(evaluate, videos, tmp_path):
     for name, theta in (("a", "0.725"), ("b", "1.0")):
         command = (
@@ -66,6 +67,7 @@ def test_two_results_are_compared_by_recording(evaluate, videos, tmp_path):
     assert code == 0 and "0 disagreements" in out
 
 
+@pytest.mark.slow
 def test_a_sweep_recommends_a_threshold(evaluate, videos, tmp_path):
     command = ["sweep", *sorted(videos.glob("*.mp4"))[:2], "--annotations", videos / "notes"]
     code, out, _ = evaluate(*command, "--thresholds", 0.5, 0.725, 1.0, "--output", tmp_path / "swept")

@@ -23,6 +23,8 @@ from videollm_ros.media.bags import Bag
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.sim import Tabletop
 
+pytestmark = pytest.mark.ros
+
 DEMO = Path(__file__).parents[2] / "checkpoints" / "demo"
 TIMEOUT = 120.0  # seconds
 

@@ -37,6 +37,7 @@ def fast(factor):
     return lambda: time.monotonic() * factor
 
 
+@pytest.mark.slow
 def test_a_replay_that_keeps_up_says_what_the_offline_run_says(demo_model):
     queries = [AnnotatedQuery(3.0, "What is on the table?")]
     offline = transcribe(demo_model, Table(), queries=queries)

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("launch.actions", reason="launch is not installed: it comes with a ROS 2 distribution")
+
+pytestmark = pytest.mark.ros
+
 PATH = Path(__file__).parents[2] / "launch" / "record.launch.py"
 
 

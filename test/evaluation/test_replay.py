@@ -19,6 +19,7 @@ THRESHOLDS = (0.3, 0.7, 0.8, 0.95)
 QUERIES = [AnnotatedQuery(20.0, "What is on the table?")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["paper", "plain"])
 def test_a_replay_says_what_a_whole_run_says_and_reads_less(unsure_model, tmp_path, form):
     write_video(Tabletop(9003, seconds=45.0), tmp_path / "table.mp4", fps=4.0)

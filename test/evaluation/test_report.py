@@ -15,6 +15,8 @@ from videollm_ros.evaluation.results import describe_scoring, make_metrics, make
 from videollm_ros.evaluation.scores.judged import ScoreSettings
 from videollm_ros.evaluation.transcript import Decision, Said, Transcript
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 HOSTILE = '</script><img src=x onerror="document.title=1"><b>bold</b> & "quoted"'
 

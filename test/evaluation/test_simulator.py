@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
-from videollm_ros.live import LiveModel
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "checkpoints" / "demo"
@@ -20,9 +19,10 @@ def test_the_demo_checkpoint_is_small():
     assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) <= 16 * 2**20
 
 
-def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
+@pytest.mark.slow
+def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what(demo_model):
     """On a few unseen streams what docs/demo_checkpoint.md has on 200."""
-    figures, transcripts = evaluate_simulator(LiveModel.from_pretrained(DEMO, device="cpu"), range(9200, 9216))
+    figures, transcripts = evaluate_simulator(demo_model, range(9200, 9216))
     assert figures["event_f1"] >= 0.90
     assert figures["mean_time_difference"] <= 0.4
     assert figures["false_per_quiet_minute"] <= 0.5
@@ -35,17 +35,18 @@ def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
     assert 0.9 <= low <= figures["event_f1"] <= high <= 1.0
 
 
-def test_a_stream_can_be_watched_at_another_rate_and_through_another_camera():
-    model, seen = LiveModel.from_pretrained(DEMO, device="cpu"), []
+def test_a_stream_can_be_watched_at_another_rate_and_through_another_camera(demo_model):
+    seen = []
 
     def view(frames):
         seen.append(frames.shape)
         return frames[:, 12:-12]
 
-    figures, _ = evaluate_simulator(model, [9300], 12.0, teacher_forced=False, fps=4.0, view=view)
+    figures, _ = evaluate_simulator(demo_model, [9300], 12.0, teacher_forced=False, fps=4.0, view=view)
     assert seen == [(48, 96, 96, 3)] and figures["streams"] == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
     command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", "9300:9302", "--seconds", "12"]
     command += ["--fps", "1"]
@@ -62,8 +63,7 @@ def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
 
 
 @pytest.mark.parametrize("seeds", ["9000", "5:5", "a:b"])
-def test_a_wrong_range_of_seeds_is_refused(seeds):
-    command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", seeds]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "START" in done.stderr
+def test_a_wrong_range_of_seeds_is_refused(seeds, evaluate):
+    code, _, said = evaluate("simulator", "--seeds", seeds)
+    assert code == 2
+    assert "START" in said

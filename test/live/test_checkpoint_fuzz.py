@@ -19,6 +19,7 @@ def originals(tmp_path_factory):
     return fuzz_checkpoints.make_originals(tmp_path_factory.mktemp("originals"))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(case=fuzz_checkpoints.CASES)
 def test_a_damaged_checkpoint_loads_or_is_refused(originals, case):

@@ -134,6 +134,7 @@ def test_streaming_is_one_forward_over_the_whole_dialogue(model, monkeypatch, de
     assert stream.state.tokens == num_tokens - unread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["live1+", "live1"])
 def test_observe_many_says_the_same(model, compose, version):
     if version == "live1":

@@ -16,6 +16,8 @@ from videollm_ros.live import (
     StreamSession,
     Utterance,
 )
+from videollm_ros.live.context import StreamContext
+from videollm_ros.live.decoder import LlamaDecoder
 from videollm_ros.live.rotary import Rotary
 
 
@@ -96,7 +98,7 @@ def test_after_an_error_everything_is_refused_until_a_reset(chatty, monkeypatch)
     session.observe(frame(), 0.0)
     session.ask("Later?", 9.0, "later")
     with monkeypatch.context() as broken:
-        broken.setattr(type(session._context._decoder), "read", lambda *_, **__: 1 / 0)
+        broken.setattr(LlamaDecoder, "read", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             session.observe(frame(1), 0.5)
     for refused in (
@@ -153,7 +155,7 @@ def test_a_query_whose_answer_fails_is_returned_by_the_reset(chatty, monkeypatch
     for name in ("first", "second"):
         session.ask("What is it?", 0.1, name, request=name.upper())
     calls = []
-    read_ids = type(session._context).read_ids
+    read_ids = StreamContext.read_ids
 
     def failing(self, token_ids):
         calls.append(token_ids)
@@ -161,7 +163,7 @@ def test_a_query_whose_answer_fails_is_returned_by_the_reset(chatty, monkeypatch
             raise torch.OutOfMemoryError("no memory")
         return read_ids(self, token_ids)
 
-    monkeypatch.setattr(type(session._context), "read_ids", failing)
+    monkeypatch.setattr(StreamContext, "read_ids", failing)
     with pytest.raises(torch.OutOfMemoryError):
         session.observe(frame(1), 0.5)
     waiting = session.reset()

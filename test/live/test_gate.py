@@ -93,6 +93,7 @@ def test_a_gated_session_reads_fewer_frames_and_still_answers(golden_model, gold
     assert [utterance.query for utterance in utterances if utterance.query] == ["What is it now?"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames_at_once", [2, 5, 24])
 def test_a_gated_session_says_the_same_however_frames_are_read(golden_model, golden_frames, frames_at_once):
     def said(size):

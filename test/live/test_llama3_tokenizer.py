@@ -19,6 +19,9 @@ NAMED += ("reserved_special_token_2", "reserved_special_token_3", "start_header_
 NAMED += ("reserved_special_token_4", "eot_id")  # Llama 3; reserved ones follow
 
 
+pytestmark = pytest.mark.slow  # it reads all of Llama-3's vocabulary
+
+
 @pytest.fixture(scope="module")
 def template() -> DialogueTemplate:
     package = importlib.util.find_spec("llama_models")

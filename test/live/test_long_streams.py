@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from videollm_ros.live import ContextLimits, FrameDecision, StreamSession, Utterance
+from videollm_ros.live.decoder import LlamaDecoder
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +104,7 @@ def test_however_frames_are_grouped_they_say_the_same(talker, embeds, threshold,
     assert_same(read(session, embeds, sizes), session.state, one_by_one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames_at_once", [1, 7, 40])
 def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, frames_at_once):
     session = StreamSession(talker, threshold=threshold, max_new_tokens=6, context=TIGHT)
@@ -123,6 +125,7 @@ def test_thousands_of_frames_stay_within_the_context(talker, embeds, threshold, 
     assert state.text_tokens <= TIGHT.text_tokens + TIGHT.max_tokens / 8 + 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_a_reply_never_fails_for_lack_of_room(compose, lean_towards, embeds, seed):
     """Queries as long as they may be, replies that never end, limits that change, a context just large enough."""
@@ -167,20 +170,22 @@ def ask_at_length(session, stamp):
     return False
 
 
-def test_the_context_holds_what_was_read_last_at_the_positions_it_has_now(talker, embeds, threshold):
+def test_the_context_holds_what_was_read_last_at_the_positions_it_has_now(talker, embeds, threshold, monkeypatch):
     """Keys of the first layer depend on their token alone: each cached one is one that was read, moved to its index."""
     session = session_with_queries(talker, threshold)
     layer = talker.llm.model.layers[0]
-    fed = []
-    read_by_decoder = session._context._decoder.read
+    fed, decoders = [], set()
+    read_by_decoder = LlamaDecoder.read
 
-    def record(tokens, at=None):
+    def record(decoder, tokens, at=None):
         fed.append(layer.self_attn.k_proj(layer.input_layernorm(tokens)))
-        return read_by_decoder(tokens, at)
+        decoders.add(decoder)
+        return read_by_decoder(decoder, tokens, at)
 
-    session._context._decoder.read = record
+    monkeypatch.setattr(LlamaDecoder, "read", record)
     read(session, embeds, [4] * 16)
-    cache = session._context.cache
+    (decoder,) = decoders
+    cache = decoder.cache
     assert cache.evictions > 3
 
     heads, head_dim = cache.keys.shape[2], cache.keys.shape[4]

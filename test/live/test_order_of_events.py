@@ -15,13 +15,13 @@ def session(golden_model):
 
 @pytest.fixture
 def silent(compose, lean_towards):
-    """A session that says nothing unasked and answers with two tokens."""
+    """A session that says nothing proactive and answers with two tokens."""
     model = compose()
     return StreamSession(lean_towards(model, {model.template.silence_token_id: 99.0}), max_new_tokens=2)
 
 
 def order(events):
-    """What happened, in order: the stamp of each frame decided, the query of each answer, None for unasked speech."""
+    """What happened, in order: the stamp of each frame decided, the query of each answer, None for proactive speech."""
     events = [event for event in events if not isinstance(event, PartialReply)]
     return [event.stamp if isinstance(event, FrameDecision) else event.query for event in events]
 
@@ -53,8 +53,8 @@ def test_an_answer_takes_the_place_of_the_frames_own_decision(golden_model, gold
     asked.ask("What is it now?", 2.0)
     for stream in (alone, asked):
         stream.observe_many(golden_frames[:4], [0.0, 0.5, 1.0, 1.5])
-    unasked, decisions = alone.observe(golden_frames[4], 2.0), list(asked.observe_events(golden_frames[4], 2.0))
-    assert [utterance.query for utterance in unasked] == [None]  # it would have spoken
+    proactive, decisions = alone.observe(golden_frames[4], 2.0), list(asked.observe_events(golden_frames[4], 2.0))
+    assert [utterance.query for utterance in proactive] == [None]  # it would have spoken
     assert order(decisions) == [2.0, "What is it now?"]
     assert not decisions[0].speaks
 

@@ -59,6 +59,7 @@ def demo_model() -> LiveModel:
     return LiveModel.from_pretrained(DEMO, device="cpu", dtype="float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(9400, 9420))
 @torch.inference_mode()
 def test_on_a_simulated_stream_the_words_are_the_same(demo_model, seed):

@@ -252,6 +252,7 @@ def models(random_llm, compose, lean_towards):
     return built
 
 
+@pytest.mark.slow
 def test_a_session_says_what_the_oracle_says_whatever_happens_between_two_events(models):
     machine = type("LockStepWithModels", (LockStep,), {"models": models})
     with torch.inference_mode():

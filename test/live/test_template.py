@@ -102,14 +102,14 @@ def test_a_stream_after_a_stream_is_one_stream(request, template):
 def test_inference_feeds_piece_by_piece_what_training_saw_as_a_whole(live1plus, ids, first):
     stream = {"role": "stream", "num_frames": 2}
     asked = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "It is a plate."}]
-    unasked = {"role": "assistant", "content": "You see a cup."}
+    proactive = {"role": "assistant", "content": "You see a cup."}
     frame = [FRAME] * 3
     if first == "stream":
-        conversation = [stream, *asked, stream, unasked, stream]
+        conversation = [stream, *asked, stream, proactive, stream]
         fed = live1plus.before_frame(Turn.SYSTEM) + frame + live1plus.before_frame(Turn.STREAM) + frame
         fed += live1plus.before_answer(Turn.STREAM, "What is it?") + ids(" It is a plate.")
     else:
-        conversation = [*asked, *asked, stream, unasked, stream]
+        conversation = [*asked, *asked, stream, proactive, stream]
         fed = live1plus.before_answer(Turn.SYSTEM, "What is it?") + ids(" It is a plate.")
         fed += live1plus.before_answer(Turn.ASSISTANT, "What is it?") + ids(" It is a plate.")
     fed += live1plus.before_frame(Turn.ASSISTANT) + frame + live1plus.before_frame(Turn.STREAM) + frame

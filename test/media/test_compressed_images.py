@@ -192,6 +192,7 @@ def decode(data):
     return sentences[1:], int(kilobytes), run.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_is_refused_with_a_sentence_in_less_than_64_mib_and_nothing_on_stderr(bomb):
     sentences, kilobytes, stderr = decode(BOMBS[bomb])
@@ -200,6 +201,7 @@ def test_a_bomb_is_refused_with_a_sentence_in_less_than_64_mib_and_nothing_on_st
     assert stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "side"), [("PNG", "longest"), ("JPEG", "longest"), ("JPEG", "progressive"), ("WEBP", "")]
 )

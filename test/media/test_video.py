@@ -4,8 +4,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import weakref
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 import torch
 
 from videollm_ros.data import Dialogue, FeatureFolder, sample_frames, write_features
+from videollm_ros.data.__main__ import main
 from videollm_ros.live import LiveConfig
 from videollm_ros.live.checkpoint import load_vision_tower
 from videollm_ros.live.vision import VisionEncoder
@@ -86,20 +85,20 @@ def test_a_file_that_is_no_video_is_an_error(tmp_path):
 def test_the_command_stores_features_that_training_reads(video, tmp_path):
     config = replace(LiveConfig(), frame_resolution=96)
     (tmp_path / "live_config.json").write_text(json.dumps(asdict(config)))
-    command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), "--output", str(tmp_path / "out")]
+    command = ["features", str(video), "--output", str(tmp_path / "out")]
     command += ["--config", str(tmp_path / "live_config.json"), "--vision", str(GOLDENS / "vision"), "--device", "cpu"]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    assert not main(command)
     features = FeatureFolder(tmp_path / "out").read(Dialogue("grey", (0, 4), [{"role": "stream", "num_frames": 4}]))
     assert features.shape == (4, 10, 64)
     assert not torch.equal(features[0], features[3])
 
 
-def test_the_command_refuses_two_videos_of_one_name(video, tmp_path):
+def test_the_command_refuses_two_videos_of_one_name(video, tmp_path, capsys):
     (tmp_path / "other").mkdir()
     shutil.copy(video, tmp_path / "other" / video.name)
-    command = [sys.executable, "-m", "videollm_ros.data", "features", str(video), str(tmp_path / "other" / video.name)]
-    done = subprocess.run([*command, "--output", str(tmp_path / "out")], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and f"Several recordings are named {video.stem}" in done.stderr
+    command = ["features", str(video), str(tmp_path / "other" / video.name), "--output", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert f"Several recordings are named {video.stem}" in capsys.readouterr().err
 
 
 def levels(frames):

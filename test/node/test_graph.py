@@ -455,7 +455,7 @@ def test_the_diagnostics_say_how_camera_model_and_speech_are_doing(golden, scene
     assert speech["muted"] == "false"
 
 
-def test_muted_it_watches_and_answers_but_says_nothing_unasked(golden, scenes):
+def test_muted_it_watches_and_answers_but_says_nothing_proactive(golden, scenes):
     assert golden.call("mute", data=True).success
     said = len(golden.utterances)
     for pixels in scenes[:6]:

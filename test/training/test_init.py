@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`videollm-train --init`: four answers make a configuration that trains."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from videollm_ros.data import Dialogue, FeatureFolder
 from videollm_ros.data.dialogues import write_dialogues
 from videollm_ros.live import LiveModel
+from videollm_ros.training.__main__ import main
 from videollm_ros.training.config import TrainConfig
 from videollm_ros.training.init import ask_and_write
 from videollm_ros.training.yaml_dataclass import ConfigError
@@ -50,24 +52,26 @@ def test_an_existing_file_is_left_alone(tmp_path):
     assert (tmp_path / "run.yaml").read_text() == "mine"
 
 
-def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path):
+@pytest.mark.slow
+def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path, monkeypatch, capsys):
     turns = [{"role": "stream", "num_frames": 4, "learn": True}, {"role": "assistant", "content": "Go.", "learn": True}]
     write_dialogues([Dialogue(f"v{n}", (0, 4), turns) for n in range(4)], tmp_path / "d.jsonl")
     for number in range(4):
         FeatureFolder(tmp_path / "features").write(f"v{number}", torch.randn(4, 6, 128))
-    command = [sys.executable, "-m", "videollm_ros.training"]
     typed = "\n".join(["demo", str(tmp_path / "d.jsonl"), str(tmp_path / "features"), str(tmp_path / "out"), ""])
-    options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False, "timeout": 300}
-    asked = subprocess.run([*command, "--init", str(tmp_path / "run.yaml")], input=typed, **options)
-    assert asked.returncode == 0, asked.stderr
-    assert asked.stdout.count("]: ") == 4
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    monkeypatch.setattr(sys, "argv", ["videollm-train", "--init", str(tmp_path / "run.yaml")])
+    assert not main()
+    assert capsys.readouterr().out.count("]: ") == 4
     path, text = tmp_path / "short.yaml", (tmp_path / "run.yaml").read_text()
     path.write_text(
         text.replace("num_train_epochs: 3", "max_steps: 2")
         .replace("seeds: [4000, 4400], seconds: 30.0", "seeds: [4000, 4004], seconds: 4.0")
         .replace("weight: 0.25", "weight: 1.0")
     )
-    trained = subprocess.run([*command, "--config", str(path)], **options)
+    command = [sys.executable, "-m", "videollm_ros.training", "--config", str(path)]
+    trained = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert trained.returncode == 0, trained.stderr[-2000:]
     assert LiveModel.from_pretrained(tmp_path / "out" / "model", device="cpu")
 

@@ -25,6 +25,8 @@ from videollm_ros.live import LiveModel, StreamSession
 from videollm_ros.training.config import TrainConfig
 from videollm_ros.training.run import train
 
+pytestmark = pytest.mark.slow
+
 PRESETS = Path(__file__).parents[2] / "config" / "train"
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 SIZE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}

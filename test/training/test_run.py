@@ -28,6 +28,8 @@ from videollm_ros.training.stage import train_stage
 from videollm_ros.training.start import load_start
 from videollm_ros.training.yaml_dataclass import ConfigError
 
+pytestmark = pytest.mark.slow
+
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
 
 

@@ -26,7 +26,7 @@ from videollm_ros.assistant.speech_policy import SpeechPolicy
 from videollm_ros.assistant.updates import HoldReason, UtteranceUpdate
 from videollm_ros.assistant.utterances import UtterancePublisher
 from videollm_ros.assistant.worker import InferenceWorker
-from videollm_ros.live import LiveModel
+from videollm_ros.live import LiveModel, StreamSession
 from videollm_ros.media.sampling import StampSampler
 
 _CLOSED = "The assistant was shut down."
@@ -74,8 +74,16 @@ class AssistantStream:
         session = make_session(model, settings)
         self._sampler = StampSampler(settings.stream.fps or model.config.frame_fps, settings.stream.max_gap)
         self._scheduler = FrameScheduler(self._sampler, settings.stream.backlog, self._is_replying, clock)
-        self._encoder = FrameEncoder(
-            model,
+        self._encoder = self._start_encoder(load_image)
+        self._worker = self._start_worker(session)
+        self.max_new_tokens_limit = session.max_new_tokens_limit
+        """The largest `stream.max_new_tokens` that the context has room for."""
+        if warning := model.config.rate_warning(self.fps):
+            self._listeners.tell(lambda each: each.on_warning(warning))
+
+    def _start_encoder(self, load_image: Callable[[Any], Any]) -> FrameEncoder:
+        return FrameEncoder(
+            self._model,
             self._scheduler,
             load_image,
             self._on_image_refused,
@@ -83,7 +91,9 @@ class AssistantStream:
             self._on_encoder_death,
             lambda: self._listeners.any(lambda each: each.wants_pixels()),
         )
-        self._worker = InferenceWorker(
+
+    def _start_worker(self, session: StreamSession) -> InferenceWorker:
+        return InferenceWorker(
             session,
             self._scheduler,
             self._policy,
@@ -91,12 +101,8 @@ class AssistantStream:
             self._listeners,
             self._faults,
             self._on_fatal,
-            clock,
+            self._clock,
         )
-        self.max_new_tokens_limit = session.max_new_tokens_limit
-        """The largest `stream.max_new_tokens` that the context has room for."""
-        if warning := model.config.rate_warning(self.fps):
-            self._listeners.tell(lambda each: each.on_warning(warning))
 
     # Images.
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -67,21 +66,33 @@ class TerminalOutput(StreamListener):
         self._console.print(Text.assemble((f"{stamp:7.1f} s  ", "dim"), (text, style)))
 
 
-def take_questions(stream: AssistantStream, output: TerminalOutput, lines: TextIO) -> threading.Thread:
-    """Ask every line that is typed, in a thread of its own that ends with the lines or with the process."""
+def take_questions(stream: AssistantStream, output: TerminalOutput, lines: Iterable[str] | None) -> threading.Thread:
+    """Ask every line that is typed, in a thread of its own that ends with the lines or with the process.
+
+    Args:
+        stream: Answers.
+        output: Where it is said that a question was refused, or that no more can be read.
+        lines: The lines. `sys.stdin` is None in a process that was started without a standard input.
+    """
 
     def answered(answer: Future[UtteranceUpdate]) -> None:
         if error := answer.exception():
             output.say(str(error))
 
+    def ask(question: str) -> None:
+        if not question:
+            return
+        try:
+            stream.ask(question).answer.add_done_callback(answered)
+        except QueryError as error:
+            output.say(str(error))
+
     def read() -> None:
-        for line in lines:
-            if not line.strip():
-                continue
-            try:
-                stream.ask(line.strip()).answer.add_done_callback(answered)
-            except QueryError as error:
-                output.say(str(error))
+        try:
+            for line in lines or ():
+                ask(line.strip())
+        except (OSError, ValueError) as error:  # the terminal has gone, the file was closed, or it is not text
+            output.say(f"No more questions can be read: {error}")
 
     thread = threading.Thread(target=read, name="questions", daemon=True)
     thread.start()

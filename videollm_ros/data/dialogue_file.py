@@ -63,14 +63,13 @@ class DialogueFile:
         self._features = None if features is None else FeatureFolder(features)
         self._made_with = {} if features is None else describe_encoder(model.vision, config.frame_fps)
         self._videos = None if videos is None else VideoFolder(videos, config.frame_fps, config.frame_resolution)
-        self._synthetic = synthetic
-        self._resolution = config.frame_resolution
+        self._synthetic, self._resolution = synthetic, config.frame_resolution
         self._feature_shape = (config.frame_num_tokens, model.vision.hidden_size)
         self._pool: Tensor | None = None
         self._num_frames: dict[str, int] = {}
-        given = {"features": features is not None or synthetic is not None}
-        given["frames"] = videos is not None or synthetic is not None
-        self.gives = frozenset(name for name, is_given in given.items() if is_given)
+        self.gives = frozenset(
+            {"features"} if features is not None else {"frames"} if videos is not None else {"features", "frames"}
+        )
 
     def __len__(self) -> int:
         """Return the number of samples: of dialogues, or of their parts."""

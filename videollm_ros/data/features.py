@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from videollm_ros.data.dialogues import Dialogue, DialogueError, check_video_id
-from videollm_ros.live.vision import VisionEncoder, letterbox
+from videollm_ros.live.vision import VisionEncoder, as_tensor, letterbox
 
 _NAME = "features"
 _MEANING = {"fps": "the rate [Hz]", "geometry": "the frame geometry", "vision": "the vision weights"}
@@ -163,7 +163,7 @@ def encode_pictures(encoder: VisionEncoder, pictures: Iterable[np.ndarray], batc
 
 def _fitted(pictures: Iterable[np.ndarray], resolution: int, batch_size: int) -> Iterator[Tensor]:
     """Yield batches [T, 3, R, R]. The CPU fits them, so that large pictures are freed one by one."""
-    remaining = (letterbox(torch.from_numpy(each).permute(2, 0, 1)[None], resolution) for each in pictures)
+    remaining = (letterbox(as_tensor(each).permute(2, 0, 1)[None], resolution) for each in pictures)
     while batch := list(islice(remaining, batch_size)):
         yield torch.cat(batch)
 

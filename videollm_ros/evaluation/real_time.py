@@ -8,6 +8,7 @@ The result depends on how fast the machine is. That is what it is for.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -43,6 +44,16 @@ class TranscriptListener(StreamListener):
         self.replies: list[tuple[float, float]] = []
         """Seconds of the recording from which to which the model was speaking."""
         self._stream, self._spoke = -1, 0.0
+
+    def note_image(self, image: RecordedImage) -> float:
+        """Count an image before it is shown, and start the clock at the first. Returns its time in seconds."""
+        transcript = self.transcript
+        if not transcript.counts["images"]:
+            transcript.begin = transcript.end = image.stamp
+            transcript.frame_id, self.began = image.frame_id, self._clock()
+        transcript.counts["images"] += 1
+        transcript.end = max(transcript.end, image.stamp)
+        return self._time(image.stamp)
 
     def wants_pixels(self) -> bool:
         """Return True: the report shows the frames."""
@@ -128,26 +139,32 @@ def transcribe_in_real_time(
     """
     transcript = Transcript(recording.name)
     listener = TranscriptListener(transcript, clock)
-    waiting = sorted([*recording.queries(), *queries], key=lambda query: query.time)
     with AssistantStream(model, settings, [listener], load_image=lambda image: image.decode(), clock=clock) as stream:
-        for image in recording.images():
-            if not transcript.counts["images"]:
-                transcript.begin = transcript.end = image.stamp
-                transcript.frame_id, listener.began = image.frame_id, clock()
-            transcript.counts["images"] += 1
-            transcript.end = max(transcript.end, image.stamp)
-            moment = (image.stamp - transcript.begin) / NANOSECONDS
-            while waiting and waiting[0].time <= moment:
-                _sleep_until(listener.began + waiting[0].time, clock)
-                stream.ask(waiting.pop(0).text)
-            _sleep_until(listener.began + moment, clock)
-            stream.offer(image, to_seconds(image.stamp), image)
+        _show(stream, listener, recording, [*recording.queries(), *queries], clock)
         stream.wait_until_idle(_FINISHES_WITHIN)
         snapshot = stream.snapshot()
     if not transcript.decisions:
         raise RecordingError(f"{recording.name} gives no frame to watch. {' '.join(transcript.notes)}")
     _count_frames(transcript, snapshot, listener.replies)
     return transcript
+
+
+def _show(
+    stream: AssistantStream,
+    listener: TranscriptListener,
+    recording: Recording,
+    queries: Sequence[AnnotatedQuery],
+    clock: Callable[[], float],
+) -> None:
+    """Offer every image and ask every query at its time."""
+    waiting = deque(sorted(queries, key=lambda query: query.time))
+    for image in recording.images():
+        moment = listener.note_image(image)
+        while waiting and waiting[0].time <= moment:
+            _sleep_until(listener.began + waiting[0].time, clock)
+            stream.ask(waiting.popleft().text)
+        _sleep_until(listener.began + moment, clock)
+        stream.offer(image, to_seconds(image.stamp), image)
 
 
 def _count_frames(transcript: Transcript, snapshot: StreamSnapshot, replies: Sequence[tuple[float, float]]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,6 +33,7 @@ from videollm_ros.node.conversation import (
     Conversation,
     RefusedError,
 )
+from videollm_ros.node.partials import UtteranceCallback, each_once
 from videollm_ros.srv import Ask
 
 __all__ = [
@@ -49,8 +49,6 @@ ANSWER_TIMEOUT = 60.0  # seconds to wait for an answer, or for the next piece of
 CALL_TIMEOUT = 10.0  # seconds to wait for a response that needs no model
 RETRY_AFTER = 2.5  # seconds after which a call that may be repeated is sent again (rmw_fastrtps#842)
 POLL_PERIOD = 0.05  # seconds between two looks at the graph
-
-Callback = Callable[[AssistantUtterance], None]
 
 
 class AssistantClient:
@@ -94,7 +92,9 @@ class AssistantClient:
             self._closed = True
             for client in (self._ask, self._mute, self._reset, self._set_parameters, self._get_parameters):
                 self.node.destroy_client(client)
-            self._converse.destroy()
+            # destroy() would end the thread of an executor that is about to wait for it. It goes with its last user.
+            self.node.remove_waitable(self._converse)
+            del self._converse
 
     def wait_for_server(self, timeout: float = 0.0) -> bool:
         """Wait until the assistant offers its services and its action.
@@ -105,13 +105,7 @@ class AssistantClient:
         Returns:
             Whether it offers them.
         """
-        deadline = time.monotonic() + timeout
-        while not self._is_offered():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(POLL_PERIOD, left))
-        return True
+        return _wait_for(self._is_offered, timeout)
 
     def _is_offered(self) -> bool:
         services = (self._ask, self._mute, self._reset, self._set_parameters, self._get_parameters)
@@ -161,7 +155,7 @@ class AssistantClient:
         conversation.follow(self._converse.send_goal_async(goal, feedback_callback=conversation.feedback))
         return conversation
 
-    def on_utterance(self, callback: Callback, *, partial: bool = False) -> Callable[[], None]:
+    def on_utterance(self, callback: UtteranceCallback, *, partial: bool = False) -> Callable[[], None]:
         """Call `callback` with every utterance of the assistant, on a thread of the executor.
 
         Args:
@@ -172,7 +166,7 @@ class AssistantClient:
             A function that ends it.
         """
         topics = ["utterance", "utterance_partial"] if partial else ["utterance"]
-        heard = _each_once(callback) if partial else callback
+        heard = each_once(callback) if partial else callback
         mine = [
             self.node.create_subscription(
                 AssistantUtterance, f"{self.name}/{topic}", heard, 100, callback_group=self._group
@@ -250,13 +244,10 @@ class AssistantClient:
 
     def _require(self, is_ready: Callable[[], bool], name: str, timeout: float) -> None:
         """Give the graph a moment to be discovered."""
-        deadline = time.monotonic() + min(timeout, CALL_TIMEOUT)
-        while not is_ready():
-            if time.monotonic() >= deadline:
-                raise AssistantUnavailableError(
-                    f"Nobody offers {self.name}/{name}: start the assistant, or give the client its full name."
-                )
-            time.sleep(POLL_PERIOD)
+        if not _wait_for(is_ready, min(timeout, CALL_TIMEOUT)):
+            raise AssistantUnavailableError(
+                f"Nobody offers {self.name}/{name}: start the assistant, or give the client its full name."
+            )
 
     def _call(self, client: Client, request: Any, timeout: float, *, retry: bool = True) -> Any:
         """Send a request and wait. With `retry` it is sent again when no response comes: it must be idempotent."""
@@ -284,20 +275,12 @@ class AssistantClient:
             raise RefusedError(response.message or f"{self.name} refused.")
 
 
-def _each_once(callback: Callback) -> Callback:
-    """Wrap `callback` for both topics at once: the complete utterance is on both, and they are not in step."""
-    finished: deque[tuple[int | str, ...]] = deque(maxlen=50)
-    lock = threading.Lock()
-
-    def heard(message: AssistantUtterance) -> None:
-        stamp = message.header.stamp
-        key = (message.id, stamp.sec, stamp.nanosec, message.query_id)
-        with lock:
-            if message.sequence > 0 or not message.final:  # otherwise it never grew, and is on one topic only
-                if key in finished:
-                    return
-                if message.final:
-                    finished.append(key)
-        callback(message)
-
-    return heard
+def _wait_for(condition: Callable[[], bool], timeout: float) -> bool:
+    """Look at the graph again and again. Returns whether the condition came true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        time.sleep(min(POLL_PERIOD, left))
+    return True

@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run a camera, the assistant and a listener as three processes on a ROS graph of their own.
+"""Run a camera, the assistant and an audience as three processes on a ROS graph of their own.
 
 `python -m videollm_ros.node.demo` prints what the assistant says as it says it, asks one query about half way and ends
 by itself. The exit code is 0 if it spoke and answered, whatever it said, and 1 otherwise.
@@ -25,14 +25,16 @@ import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
 
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
+from videollm_ros.node.client import AssistantClient, AssistantError, Conversation
 from videollm_ros.node.messages import seconds
-from videollm_ros.srv import Ask
+from videollm_ros.node.spinning_thread import spinning
 
 START_TIMEOUT = 180.0  # seconds until the first frame has been read: imports, loading, discovery
+ANSWER_TIMEOUT = 30.0  # seconds until the answer begins, and between two pieces of it
+POLL_PERIOD = 0.1  # seconds between two looks at what was watched
 MARGIN = 30.0  # seconds by which the simulated stream is longer than the demo
 SEEDS = (9_000, 1_000_000)  # streams that the demo checkpoint was not trained on
 
@@ -57,19 +59,20 @@ def choose_show(video: str, seed: int, duration: float) -> Show:
     return Show(camera, assistant, query="What is on the table?")
 
 
-class Listener(Node):
-    """Prints what the assistant says."""
+class Audience:
+    """Prints what happens and what the assistant says, and asks it one query."""
 
-    def __init__(self) -> None:
-        super().__init__("listener")
+    def __init__(self, node: Node) -> None:
+        """Listen through `node`, which another thread spins."""
         self.first_stamp: float | None = None  # of the first frame read, seconds
         self.newest_stamp = 0.0
         self._event_stamp = 0.0
         self.spoken = 0  # proactive utterances
-        self.create_subscription(SpeakProbability, "assistant/speak_probability", self._watched, 10)
-        self.create_subscription(AssistantUtterance, "assistant/utterance", self._heard, 10)
-        self.create_subscription(SimEvent, "simulated_camera/events", self._happened, 10)
-        self._ask = self.create_client(Ask, "assistant/ask")
+        node.create_subscription(SpeakProbability, "assistant/speak_probability", self._on_frame, 10)
+        node.create_subscription(SimEvent, "simulated_camera/events", self._on_event, 10)
+        self._client = AssistantClient(node)
+        self._client.on_utterance(self._on_utterance)
+        self._answer: Conversation | None = None
 
     @property
     def watched(self) -> float:
@@ -81,21 +84,38 @@ class Listener(Node):
         """Return whether nothing has happened for a second, as far as a simulated camera tells."""
         return self.newest_stamp - self._event_stamp >= 1.0
 
-    def ask(self, query: str) -> Future:
-        """Ask, and return the future of the response."""
-        print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
-        return self._ask.call_async(Ask.Request(query=query, query_id="demo"))
+    @property
+    def has_asked(self) -> bool:
+        """Return whether the query was asked."""
+        return self._answer is not None
 
-    def _happened(self, message: SimEvent) -> None:
+    def ask(self, query: str) -> None:
+        """Ask, and do not wait for the answer."""
+        print(f"{self.watched:6.1f} s  asked: {query}", flush=True)
+        self._answer = self._client.converse(query, ANSWER_TIMEOUT, query_id="demo")
+
+    def was_answered(self) -> bool:
+        """Wait for the end of the answer. Returns whether there is one."""
+        try:
+            return any(piece.final for piece in self._answer or ())
+        except AssistantError as error:
+            print(error, file=sys.stderr)
+            return False
+
+    def close(self) -> None:
+        """End the client."""
+        self._client.close()
+
+    def _on_event(self, message: SimEvent) -> None:
         self._event_stamp = seconds(message.header.stamp)
         print(f"{self._since_start(message.header.stamp):6.1f} s  happens: {message.text}", flush=True)
 
-    def _watched(self, message: SpeakProbability) -> None:
+    def _on_frame(self, message: SpeakProbability) -> None:
         self.newest_stamp = seconds(message.header.stamp)
         if self.first_stamp is None:
             self.first_stamp = self.newest_stamp
 
-    def _heard(self, message: AssistantUtterance) -> None:
+    def _on_utterance(self, message: AssistantUtterance) -> None:
         self.spoken += message.kind == AssistantUtterance.PROACTIVE
         latency = 1e3 * (message.latency.sec + message.latency.nanosec * 1e-9)
         kind = "answers" if message.kind == AssistantUtterance.ANSWER else "says"
@@ -145,36 +165,28 @@ class DemoError(RuntimeError):
     """Why the demo could not go on, with what its processes said."""
 
 
-def watch(listener: Listener, processes: Processes, query: str, duration: float, interrupted: threading.Event) -> bool:
+def watch(audience: Audience, processes: Processes, query: str, duration: float, interrupted: threading.Event) -> bool:
     """Watch for `duration` seconds and ask half way, when it is quiet. Returns whether the query was answered.
 
     Raises:
+        AssistantError: the assistant offers nothing to ask.
         DemoError: a process has ended, or nothing was watched in time.
         KeyboardInterrupt: `interrupted` is set.
     """
-    answer = None
     deadline = time.monotonic() + START_TIMEOUT
     watching = False
-    while listener.watched < duration:
-        _spin(listener, interrupted)
-        if listener.first_stamp is not None and not watching:
+    while audience.watched < duration:
+        if interrupted.wait(POLL_PERIOD):
+            raise KeyboardInterrupt
+        if audience.first_stamp is not None and not watching:
             watching, deadline = True, time.monotonic() + 3 * duration + 30  # a slow machine may lag behind
-        if answer is None and listener.watched >= duration / 2 and listener.is_quiet:
-            answer = listener.ask(query)
+        if not audience.has_asked and audience.watched >= duration / 2 and audience.is_quiet:
+            audience.ask(query)
         if module := processes.ended():
             raise DemoError(f"The {module} has ended:\n{processes.log(module)}")
         if time.monotonic() > deadline:
-            raise DemoError(f"Only {listener.watched:.1f} s were watched:\n{processes.log('assistant_node')}")
-    deadline = time.monotonic() + 30.0
-    while answer is not None and not answer.done() and time.monotonic() < deadline:
-        _spin(listener, interrupted)
-    return answer is not None and answer.done() and answer.result().success
-
-
-def _spin(listener: Listener, interrupted: threading.Event) -> None:
-    rclpy.spin_once(listener, timeout_sec=0.1)
-    if interrupted.is_set():
-        raise KeyboardInterrupt
+            raise DemoError(f"Only {audience.watched:.1f} s were watched:\n{processes.log('assistant_node')}")
+    return audience.was_answered()
 
 
 def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
@@ -197,10 +209,25 @@ def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     return parsed
 
 
+def play(asked: argparse.Namespace, audience: Audience, processes: Processes, interrupted: threading.Event) -> bool:
+    """Start the camera and the assistant, and watch. Returns whether the query was answered.
+
+    Raises:
+        AssistantError, DemoError, KeyboardInterrupt: see `watch`.
+    """
+    show = choose_show(asked.video, asked.seed, asked.seconds)
+    what = f"on {asked.video}" if asked.video else f"on simulated stream {asked.seed}"
+    print(f"Starting the {show.camera[0]} {what}, and the assistant ...", flush=True)
+    if asked.video:
+        print(KNOWS_THE_TABLE, flush=True)
+    processes.start(show.camera[0], show.camera[1:])
+    processes.start("assistant_node", show.assistant)
+    return watch(audience, processes, show.query, asked.seconds, interrupted)
+
+
 def main(line: Sequence[str] | None = None) -> int:
     """Run the demo. Returns the exit code."""
     asked = arguments(line)
-    video, duration, seed = asked.video, asked.seconds, asked.seed
     # An interrupt waits until a process that is being started is known: it is ended with the others.
     interrupted = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
@@ -209,28 +236,23 @@ def main(line: Sequence[str] | None = None) -> int:
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 101))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    listener = Listener()
-    with tempfile.TemporaryDirectory(prefix="videollm_ros_demo_") as folder:
-        processes = Processes(Path(folder))
-        try:
-            show = choose_show(video, seed, duration)
-            what = f"on {video}" if video else f"on simulated stream {seed}"
-            print(f"Starting the {show.camera[0]} {what}, and the assistant ...", flush=True)
-            if video:
-                print(KNOWS_THE_TABLE, flush=True)
-            processes.start(show.camera[0], show.camera[1:])
-            processes.start("assistant_node", show.assistant)
-            answered = watch(listener, processes, show.query, duration, interrupted)
-        except DemoError as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            return 130
-        finally:
-            processes.stop()
-            spoken = listener.spoken
-            listener.destroy_node()
-            rclpy.try_shutdown()
+    try:
+        node = rclpy.create_node("audience")
+        with tempfile.TemporaryDirectory(prefix="videollm_ros_demo_") as folder, spinning(node):
+            audience, processes = Audience(node), Processes(Path(folder))
+            try:
+                answered = play(asked, audience, processes, interrupted)
+            finally:
+                processes.stop()
+                audience.close()
+    except (DemoError, AssistantError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        rclpy.try_shutdown()
+    spoken = audience.spoken
     print(
         f"The assistant spoke {spoken} times by itself, and {'answered' if answered else 'did not answer'} its query."
     )

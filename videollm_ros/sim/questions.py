@@ -6,17 +6,16 @@ In most streams there is a request, usually at once. It is answered with what is
 style of everything said from then on.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from videollm_ros.sim import answers
 from videollm_ros.sim.script import Script
 from videollm_ros.sim.sentences import REQUESTS
 from videollm_ros.sim.world import COLOURS, SHAPES, Event, Item, State
-
-from . import answers
 
 CLEARANCE = 1.0  # seconds between a question and anything that happens
 NO_REQUEST, LATE_REQUEST = (
@@ -37,6 +36,9 @@ WEIGHTS = {
     "colour": 0.08,
     "where": 0.08,
 }
+
+Phrased = tuple[Any, ...]
+"""A question before it is answered: its text, what a right answer means, the function that words one, its arguments."""
 
 KINDS_OF_NOW = ("table", "holding", "count", "check", "colour", "where")
 """Kinds of questions whose answers are to be seen when they are asked."""
@@ -113,45 +115,54 @@ def write_question(
         kinds: keys of `WEIGHTS` to draw from evenly. None: all, as often as `WEIGHTS` says. A kind that has nothing to
             ask about becomes "table" or "count".
     """
-    state, past = script.state(time), script.past(time)
+    state = script.state(time)
+    kind = _choose_kind(rng, state, kinds)
+    if kind in ("gripper", "event"):
+        text, meaning, answer, *about = _ask_about_past(kind, script.past(time))
+    else:
+        text, meaning, answer, *about = _ask_about_now(rng, kind, state)
+    return Question(time, text, kind, meaning, answer(*about, full))
+
+
+def _choose_kind(rng: np.random.Generator, state: State, kinds: Sequence[str]) -> str:
     shares = dict.fromkeys(kinds, 1.0) or WEIGHTS
     kind = str(rng.choice(list(shares), p=np.array(list(shares.values())) / sum(shares.values())))
     if kind == "holding" and state.held is None and rng.random() < 0.5:
-        kind = "table"
+        return "table"
     if kind in ("colour", "where") and not _nameable(state, kind):
-        kind = "count"
+        return "count"
+    return kind
 
-    def question(text: str, meaning: object, answer: Callable[..., str], *about: Any) -> Question:
-        return Question(time, text, kind, meaning, answer(*about, full))
 
-    if kind == "table":
-        meaning = frozenset(state.on_table)
-        return question("What is on the table?", meaning, answers.answer_table, state.on_table)
-    if kind == "holding":
-        return question("What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held)
+def _ask_about_past(kind: str, past: Sequence[Event]) -> Phrased:
     if kind == "gripper":
         last = next((event for event in reversed(past) if event.kind in ("pick", "put")), None)
-        return question("What did the gripper do last?", _meaning(last), answers.answer_last, last)
-    if kind == "event":
-        last = past[-1] if past else None
-        return question("What happened last?", _meaning(last), answers.answer_last, last)
+        return "What did the gripper do last?", _meaning(last), answers.answer_last, last
+    last = past[-1] if past else None
+    return "What happened last?", _meaning(last), answers.answer_last, last
+
+
+def _ask_about_now(rng: np.random.Generator, kind: str, state: State) -> Phrased:
+    if kind == "table":
+        return "What is on the table?", frozenset(state.on_table), answers.answer_table, state.on_table
+    if kind == "holding":
+        return "What is the gripper holding?", state.held or "nothing", answers.answer_holding, state.held
     if kind == "count" and rng.random() < 0.5:
         count = len(state.on_table)
-        return question("How many objects are on the table?", count, answers.answer_count, count, None)
+        return "How many objects are on the table?", count, answers.answer_count, count, None
     if kind == "count":
         colours = [item.colour for item in state.visible] if rng.random() < 0.7 else []
         colour = str(rng.choice(colours or list(COLOURS)))
         count = sum(item.colour == colour for item in state.visible)
-        return question(f"How many {colour} objects are there?", count, answers.answer_count, count, colour)
+        return f"How many {colour} objects are there?", count, answers.answer_count, count, colour
     if kind == "check":
         item = _item_to_check(rng, state)
         seen = item in state.visible
-        return question(f"Is there a {item}?", seen, answers.answer_check, item, seen)
+        return f"Is there a {item}?", seen, answers.answer_check, item, seen
     item = _nameable(state, kind)[int(rng.integers(len(_nameable(state, kind))))]
     if kind == "colour":
-        return question(f"What colour is the {item.shape}?", item.colour, answers.answer_colour, item)
-    place = state.where(item)
-    return question(f"Where is the {item}?", place, answers.answer_where, place)
+        return f"What colour is the {item.shape}?", item.colour, answers.answer_colour, item
+    return f"Where is the {item}?", state.where(item), answers.answer_where, state.where(item)
 
 
 def _nameable(state: State, kind: str) -> list[Item]:

@@ -5,10 +5,9 @@
 import re
 from itertools import permutations
 
+from videollm_ros.sim import answers
 from videollm_ros.sim.sentences import REQUESTS, STYLES, event_text
 from videollm_ros.sim.world import COLOURS, KINDS, SHAPES, Item
-
-from . import answers
 
 
 def sentences() -> list[str]:

@@ -21,6 +21,7 @@ from videollm_ros.node.client import (
     AssistantUnavailableError,
     RefusedError,
 )
+from videollm_ros.node.spinning_thread import spinning
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 QUESTION = "What is on the table?"
@@ -54,6 +55,18 @@ def test_converse_yields_a_growing_answer_and_ends_with_the_complete_one(client)
     assert not any(piece.final for piece in pieces[:-1])
     assert len(pieces) > 1
     assert all(later.text.startswith(earlier.text) for earlier, later in itertools.pairwise(pieces))
+
+
+def test_the_node_spins_on_when_clients_are_closed():
+    with rclpy.context.Context() as context:
+        node = rclpy.create_node("closes_clients", context=context)
+        node.create_timer(0.0005, lambda: None)  # the executor is at work at every moment of closing
+        with spinning(node):
+            for _ in range(30):
+                AssistantClient(node).close()
+            spun = threading.Event()
+            node.create_timer(0.01, spun.set)
+            assert spun.wait(30.0)
 
 
 def test_threads_may_ask_at_the_same_time(client):

@@ -145,7 +145,7 @@ def test_a_question_is_answered_with_its_frame_that_a_click_enlarges(open_page):
     holds(page, "document.getElementById('send').textContent === 'Ask'")
 
 
-def test_what_it_says_unasked_appears_with_its_mark(open_page):
+def test_proactive_speech_appears_with_its_mark(open_page):
     page = open_page()
     page.locator(".utterance:not(.answer)").first.wait_for()
     assert page.locator(".utterance:not(.answer) .text").first.inner_text()
