@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run `python -m videollm_ros.evaluation`: on recordings, or on streams of the simulator."""
+"""Run `python -m videollm_ros.evaluation`: on recordings, on benchmarks, or on streams of the simulator."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands
+from videollm_ros.evaluation.benchmarks.command import COMMANDS, add_benchmark_commands, run_command
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
@@ -19,7 +20,7 @@ def main() -> int:
     parser = _parser()
     given = parser.parse_args()
     if given.command != "simulator":
-        return _on_recordings(given)
+        return _run(given)
     for path in (given.json, given.transcripts):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path} cannot be written: there is no folder {path.parent}")
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
     add_recording_commands(commands)
+    add_benchmark_commands(commands)
     return parser
 
 
@@ -66,13 +68,18 @@ def _on_simulator(given: argparse.Namespace) -> int:
     return 0
 
 
-def _on_recordings(given: argparse.Namespace) -> int:
-    """Run a command on recordings and return the exit code."""
+def _run(given: argparse.Namespace) -> int:
+    """Run a command on recordings or a benchmark and return the exit code."""
     from videollm_ros.evaluation.compare import compare
     from videollm_ros.evaluation.record_commands import evaluate_recordings
     from videollm_ros.evaluation.sweep import sweep
 
-    run = {"bag": evaluate_recordings, "video": evaluate_recordings, "compare": compare, "sweep": sweep}
+    run = dict.fromkeys(COMMANDS, run_command) | {
+        "bag": evaluate_recordings,
+        "video": evaluate_recordings,
+        "compare": compare,
+        "sweep": sweep,
+    }
     try:
         run[given.command](given)
     except (OSError, ValueError) as error:

@@ -93,7 +93,7 @@ class Watcher:
             self.session.reset()
             self._policy.forget()
         self._ask(batch)
-        for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=True):
+        for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=bool(batch.thumbnails)):
             transcript.thumbnails[self._time(stamp)] = picture
         stamps = [to_seconds(stamp) for stamp in batch.stamps]
         for event in self.session.observe_embeds(batch.embeds, stamps, self._policy.may_speak, batch.stamps):

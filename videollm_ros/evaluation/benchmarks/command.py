@@ -1,0 +1,152 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Declare and run the commands of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from videollm_ros.demo_checkpoint import demo_checkpoint
+from videollm_ros.evaluation.arguments import add_scoring, add_watching, score_settings, watch_settings
+from videollm_ros.evaluation.benchmarks.benchmark import Benchmark
+from videollm_ros.evaluation.benchmarks.coin import TASKS, CoinBenchmark
+from videollm_ros.evaluation.benchmarks.footage import EncodedVideos, Footage, StoredFeatures
+from videollm_ros.evaluation.benchmarks.live_dialogues import DialoguesBenchmark
+from videollm_ros.evaluation.benchmarks.lta import LtaBenchmark
+from videollm_ros.evaluation.benchmarks.output import print_figures
+from videollm_ros.evaluation.benchmarks.processes import Processes
+from videollm_ros.evaluation.benchmarks.run import run_benchmark
+from videollm_ros.evaluation.benchmarks.teacher_forced import StreamBenchmark
+from videollm_ros.evaluation.provenance import describe_checkpoint, versions
+from videollm_ros.live import LiveModel
+
+_NO_SETTINGS = ("command", "checkpoint", "llm", "vision", "device", "dtype", "limit")
+"""What does not change the figures of an item, or stands elsewhere in metrics.json."""
+
+
+def add_benchmark_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add a command for each benchmark."""
+    stream = commands.add_parser("stream", help="the paper's four metrics on dialogues, teacher-forced")
+    stream.add_argument("annotations", type=Path, metavar="DIALOGUES", help="JSON-lines file of dialogues")
+    stream.add_argument("--threshold", type=float, default=0.0, help="theta (default 0, as the paper measures)")
+    dialogues = commands.add_parser("dialogues", help="dialogues live, on the model's own words")
+    dialogues.add_argument("annotations", type=Path, metavar="DIALOGUES", help="JSON-lines file of dialogues")
+    coin = commands.add_parser("coin", help="COIN: step, next step, task, procedure")
+    coin.add_argument("annotations", type=Path, metavar="COIN.json", help="the public annotations")
+    coin.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="which tasks (default: all)")
+    lta = commands.add_parser("lta", help="Ego4D: the twenty actions to come, with a file for its server")
+    lta.add_argument("annotations", type=Path, metavar="DIR", help="folder of fho_lta_*.json")
+    lta.add_argument("--split", choices=("val", "test"), default="val", help="test has no answers (default val)")
+    for parser in (stream, dialogues, coin, lta):
+        _add_footage(parser)
+    for parser in (dialogues,):
+        add_watching(parser)
+        add_scoring(parser)
+    for parser in (stream, coin, lta):
+        parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
+        parser.add_argument("--device", default="auto")
+        parser.add_argument("--dtype", default="auto")
+    for parser in (stream, dialogues, coin, lta):
+        parser.add_argument("--llm", help="the decoder, when it is not where the checkpoint says")
+        parser.add_argument("--vision", help="the vision tower, when it is not where the checkpoint says")
+        parser.add_argument("--limit", type=int, help="run the first items only")
+        parser.add_argument(
+            "--output", type=Path, required=True, help="folder for the results; a run that was killed goes on there"
+        )
+
+
+def _add_footage(parser: argparse.ArgumentParser) -> None:
+    footage = parser.add_mutually_exclusive_group(required=True)
+    footage.add_argument("--features", type=Path, metavar="DIR", help="features that videollm-data features stored")
+    footage.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos")
+
+
+def _stream(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return StreamBenchmark(given.annotations, _footage(given, model), given.threshold)
+
+
+def _dialogues(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    footage, fps = _footage(given, model), model.config.frame_fps
+    if given.fps not in (0.0, fps):
+        raise ValueError(f"--fps {given.fps:g}: the frames of dialogues are those of the model's {fps:g} per second.")
+    return DialoguesBenchmark(given.annotations, footage, watch_settings(given), score_settings(given), fps)
+
+
+def _coin(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return CoinBenchmark(given.annotations, _footage(given, model), given.tasks, model.config.frame_fps)
+
+
+def _lta(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return LtaBenchmark(given.annotations, _footage(given, model), given.split, model.config.frame_fps)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
+    "stream": _stream,
+    "dialogues": _dialogues,
+    "coin": _coin,
+    "lta": _lta,
+}
+"""Name of a command -> how its benchmark is made."""
+
+
+def run_command(given: argparse.Namespace) -> None:
+    """Run the benchmark that the command line names, in this process and those that were started with it.
+
+    Raises:
+        ValueError, OSError: the annotations, the videos, the checkpoint or the settings are of no use.
+    """
+    if given.limit is not None and given.limit < 1:
+        raise ValueError(f"--limit is a number of items, at least 1: {given.limit}")
+    annotations = _digest(given.annotations)  # says before a model is loaded that there is no such file
+    processes = Processes(given.device)
+    try:
+        checkpoint = given.checkpoint or demo_checkpoint()
+        model = LiveModel.from_pretrained(
+            checkpoint, llm=given.llm, vision=given.vision, device=processes.device, dtype=given.dtype
+        )
+        described = describe_checkpoint(checkpoint, model)
+        provenance = {
+            "settings": _settings(given),
+            "checkpoint": described,
+            "annotations": annotations,
+            "versions": versions(),
+        }
+        benchmark = COMMANDS[given.command](given, model)
+        metrics = run_benchmark(benchmark, model, given.output, provenance, processes, given.limit)
+    finally:
+        processes.close()
+    if metrics is not None:
+        print_figures(metrics, given.output)
+
+
+def _footage(given: argparse.Namespace, model: LiveModel) -> Footage:
+    folder = given.features or given.videos
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder of {'features' if given.features else 'videos'}.")
+    return StoredFeatures(folder, model) if given.features else EncodedVideos(folder, model)
+
+
+def _settings(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says, without paths."""
+    return {
+        name: value
+        for name, value in sorted(vars(given).items())
+        if name not in _NO_SETTINGS and not isinstance(value, Path)
+    }
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of the annotations: of a file, or of the JSON files of a folder.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for each in files:
+        total.update(each.read_bytes())
+    return total.hexdigest()
