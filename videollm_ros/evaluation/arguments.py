@@ -46,6 +46,7 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
         add_scoring(parser)
         parser.add_argument("--output", type=Path, required=True, help="folder for the results; it need not exist")
     for parser in (bag, video):
+        add_window(parser)
         parser.add_argument(
             "--real-time",
             action="store_true",
@@ -55,6 +56,17 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
     compare.add_argument("first", type=Path, metavar="A", help="folder of results")
     compare.add_argument("second", type=Path, metavar="B", help="folder of results of the same recordings")
     compare.add_argument("--output", type=Path, help="folder for the comparison; without it, only a table is printed")
+
+
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add the baseline that sees the last frames alone."""
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=0,
+        metavar="N",
+        help="a baseline: the same model with the last N frames alone in its context, for example 4",
+    )
 
 
 def _add_bag(parser: argparse.ArgumentParser) -> None:
@@ -111,6 +123,8 @@ def watch_settings(given: argparse.Namespace) -> AssistantSettings:
         raise ValueError(
             f"--fps {given.fps} and --max-gap {given.max_gap}: the rate is not negative, the gap above 0 s."
         )
+    if getattr(given, "window", 0) < 0:
+        raise ValueError(f"--window {given.window}: a number of frames is not negative.")
     SpeakRule(given.threshold, given.rule)  # says what is no probability before a model is loaded
     return AssistantSettings(
         stream=StreamSettings(

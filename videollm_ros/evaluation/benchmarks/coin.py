@@ -74,12 +74,14 @@ class CoinBenchmark:
         footage: the frames.
         tasks: which of `TASKS`.
         fps: frames per second.
+        window: the model sees the last so many frames alone. 0: all.
     """
 
     name = "coin"
 
-    def __init__(self, annotations: Path, footage: Footage, tasks: Sequence[str], fps: float) -> None:
+    def __init__(self, annotations: Path, footage: Footage, tasks: Sequence[str], fps: float, window: int = 0) -> None:
         self._converted, self._tasks = Converted(annotations, footage, fps), tasks
+        self._window = window
 
     def items(self) -> list[Item]:
         """Return the questions of all tasks."""
@@ -94,7 +96,7 @@ class CoinBenchmark:
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Ask one question."""
-        return reply_to(model, item, self._converted.footage)
+        return reply_to(model, item, self._converted.footage, window=self._window)
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Count right replies. The labels are those of all test videos that are there."""

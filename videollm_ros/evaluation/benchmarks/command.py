@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
-from videollm_ros.evaluation.arguments import add_scoring, add_watching, score_settings, watch_settings
+from videollm_ros.evaluation.arguments import add_scoring, add_watching, add_window, score_settings, watch_settings
 from videollm_ros.evaluation.benchmarks.benchmark import Benchmark
 from videollm_ros.evaluation.benchmarks.coin import TASKS, CoinBenchmark
 from videollm_ros.evaluation.benchmarks.footage import EncodedVideos, Footage, StoredFeatures
@@ -46,6 +46,8 @@ def add_benchmark_commands(commands: argparse._SubParsersAction) -> None:  # typ
     for parser in (dialogues,):
         add_watching(parser)
         add_scoring(parser)
+    for parser in (dialogues, coin, lta):
+        add_window(parser)
     for parser in (stream, coin, lta):
         parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
         parser.add_argument("--device", default="auto")
@@ -73,15 +75,17 @@ def _dialogues(given: argparse.Namespace, model: LiveModel) -> Benchmark:
     footage, fps = _footage(given, model), model.config.frame_fps
     if given.fps not in (0.0, fps):
         raise ValueError(f"--fps {given.fps:g}: the frames of dialogues are those of the model's {fps:g} per second.")
-    return DialoguesBenchmark(given.annotations, footage, watch_settings(given), score_settings(given), fps)
+    return DialoguesBenchmark(
+        given.annotations, footage, watch_settings(given), score_settings(given), fps, given.window
+    )
 
 
 def _coin(given: argparse.Namespace, model: LiveModel) -> Benchmark:
-    return CoinBenchmark(given.annotations, _footage(given, model), given.tasks, model.config.frame_fps)
+    return CoinBenchmark(given.annotations, _footage(given, model), given.tasks, model.config.frame_fps, given.window)
 
 
 def _lta(given: argparse.Namespace, model: LiveModel) -> Benchmark:
-    return LtaBenchmark(given.annotations, _footage(given, model), given.split, model.config.frame_fps)
+    return LtaBenchmark(given.annotations, _footage(given, model), given.split, model.config.frame_fps, given.window)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {

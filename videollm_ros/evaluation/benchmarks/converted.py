@@ -14,7 +14,7 @@ from videollm_ros.data.convert.store import Store
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.evaluation.benchmarks.benchmark import Item, Record
 from videollm_ros.evaluation.benchmarks.footage import Footage
-from videollm_ros.evaluation.benchmarks.replies import decode_replies
+from videollm_ros.evaluation.replies import decode_replies
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.media.bags import NANOSECONDS
@@ -89,15 +89,25 @@ class _Durations(Store):
             return None
 
 
-def reply_to(model: LiveModel, item: Item, footage: Footage, beams: int = 1) -> Record:
+def reply_to(model: LiveModel, item: Item, footage: Footage, beams: int = 1, window: int = 0) -> Record:
     """Decode what the model replies at the end of an item's dialogue. The transcript holds the likeliest reply.
+
+    Args:
+        model: the model.
+        item: its content is a line of a dialogue file with a query, frames and a reply.
+        footage: the frames.
+        beams: how many replies.
+        window: the model sees the last so many frames alone. 0: all.
 
     Raises:
         ValueError: the frames cannot be read, or are too many.
     """
     line = item.content
-    question = [message for message in line["conversation"] if message["role"] != "assistant"]
-    dialogue = Dialogue(line["video"], (line["frames"][0], line["frames"][1]), question, item.id)
+    start, stop = line["frames"]
+    start = max(start, stop - window) if window else start
+    question = [message for message in line["conversation"] if message["role"] == "user"]
+    question.append({"role": "stream", "num_frames": stop - start})
+    dialogue = Dialogue(line["video"], (start, stop), question, item.id)
     features = footage.features(dialogue)
     replies = decode_replies(model, question, features, _MAX_NEW_TOKENS, beams)
     begin, last = (frame / model.config.frame_fps for frame in (dialogue.frames[0], dialogue.frames[1] - 1))

@@ -67,13 +67,21 @@ class DialoguesBenchmark:
         watching: how the model watches. A dialogue's own instruction takes the place of the one given here.
         scoring: how its words are judged.
         fps: frames per second of the dialogues.
+        window: the model sees the last so many frames alone. 0: all that its context holds.
     """
 
     name = "dialogues"
 
     def __init__(
-        self, dialogues: Path, footage: Footage, watching: AssistantSettings, scoring: ScoreSettings, fps: float
+        self,
+        dialogues: Path,
+        footage: Footage,
+        watching: AssistantSettings,
+        scoring: ScoreSettings,
+        fps: float,
+        window: int = 0,
     ) -> None:
+        self._window = window
         self._dialogues, self._footage, self._fps = dialogues, footage, fps
         self._watching, self._scoring = watching, scoring
 
@@ -93,7 +101,7 @@ class DialoguesBenchmark:
         stream = self._watching.stream
         watching = replace(self._watching, stream=replace(stream, instruction=script.instruction or stream.instruction))
         features = self._footage.features(item.content)
-        transcript = watch_features(model, features, item.id, watching, script.queries)
+        transcript = watch_features(model, features, item.id, watching, script.queries, self._window)
         transcript.notes += script.notes
         return Record(transcript)
 

@@ -91,12 +91,13 @@ class LtaBenchmark:
         footage: the frames.
         split: train, val or test. The public test split has no answers: it gives the submission alone.
         fps: frames per second.
+        window: the model sees the last so many frames alone. 0: all.
     """
 
     name = "lta"
 
-    def __init__(self, annotations: Path, footage: Footage, split: str, fps: float) -> None:
-        self._converted, self._split = Converted(annotations, footage, fps), split
+    def __init__(self, annotations: Path, footage: Footage, split: str, fps: float, window: int = 0) -> None:
+        self._converted, self._split, self._window = Converted(annotations, footage, fps), split, window
         self._actions = Actions(*taxonomy(self._converted.request("ego4d-lta", split)))
 
     def items(self) -> list[Item]:
@@ -111,7 +112,7 @@ class LtaBenchmark:
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Decode five predictions of one item."""
-        return reply_to(model, item, self._converted.footage, NUM_BEAMS)
+        return reply_to(model, item, self._converted.footage, NUM_BEAMS, self._window)
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Compare with what came, and make the file that Ego4D's server takes."""

@@ -26,6 +26,7 @@ def watch_features(
     name: str,
     settings: AssistantSettings,
     queries: Sequence[AnnotatedQuery],
+    window: int = 0,
 ) -> Transcript:
     """Let the model watch frames that are encoded already. The first one is at 0 s.
 
@@ -35,13 +36,14 @@ def watch_features(
         name: of the transcript.
         settings: how it watches.
         queries: what is asked when.
+        window: the model sees the last so many frames alone. 0: all that its context holds.
 
     Raises:
         ValueError: the settings do not fit the model, or a query cannot be asked.
     """
     stamps = [round(index * NANOSECONDS / model.config.frame_fps) for index in range(len(features))]
     transcript = Transcript(name, end=stamps[-1] if stamps else 0)
-    watcher = Watcher(model, settings, transcript, queries)
+    watcher = Watcher(model, settings, transcript, queries, window)
     for start in range(0, len(features), FRAMES_PER_BATCH):
         chosen = slice(start, start + FRAMES_PER_BATCH)
         watcher.watch(Batch(stamps[chosen], model.project(features[chosen]), [], new_stream=start == 0))
