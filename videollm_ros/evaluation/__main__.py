@@ -12,6 +12,7 @@ from pathlib import Path
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands
 from videollm_ros.evaluation.benchmarks.command import COMMANDS, add_benchmark_commands, run_command
+from videollm_ros.evaluation.benchmarks.simulator_export import export_simulator
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
@@ -24,7 +25,7 @@ def main() -> int:
     for path in (given.json, given.transcripts):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path} cannot be written: there is no folder {path.parent}")
-    return _on_simulator(given)
+    return _export(given) if given.export else _on_simulator(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,11 +40,26 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
     simulator.add_argument("--device", default="auto")
     simulator.add_argument("--dtype", default="auto")
+    simulator.add_argument(
+        "--export", type=Path, metavar="FOLDER", help="write the streams in ProactiveVideoQA's format, and run nothing"
+    )
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
     add_recording_commands(commands)
     add_benchmark_commands(commands)
     return parser
+
+
+def _export(given: argparse.Namespace) -> int:
+    try:
+        annotations = export_simulator(given.export, given.seeds, given.seconds, given.resolution)
+    except (OSError, ValueError) as error:
+        print(f"videollm-evaluate: {error}", file=sys.stderr)
+        return 2
+    videos = given.export / "videos"
+    print(f"{annotations} is written. To score a checkpoint on it:")
+    print(f"  videollm-evaluate proactivevideoqa {annotations} --videos {videos} --match simulator --output OUT")
+    return 0
 
 
 def _on_simulator(given: argparse.Namespace) -> int:

@@ -18,9 +18,13 @@ from videollm_ros.evaluation.benchmarks.footage import EncodedVideos, Footage, S
 from videollm_ros.evaluation.benchmarks.live_dialogues import DialoguesBenchmark
 from videollm_ros.evaluation.benchmarks.lta import LtaBenchmark
 from videollm_ros.evaluation.benchmarks.output import print_figures
+from videollm_ros.evaluation.benchmarks.ovo_bench import OvoBench
+from videollm_ros.evaluation.benchmarks.proactivevideoqa import ProactiveVideoQaBenchmark
 from videollm_ros.evaluation.benchmarks.processes import Processes
 from videollm_ros.evaluation.benchmarks.run import run_benchmark
+from videollm_ros.evaluation.benchmarks.streamingbench import StreamingBenchProactive
 from videollm_ros.evaluation.benchmarks.teacher_forced import StreamBenchmark
+from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
 from videollm_ros.live import LiveModel
 
@@ -41,18 +45,27 @@ def add_benchmark_commands(commands: argparse._SubParsersAction) -> None:  # typ
     lta = commands.add_parser("lta", help="Ego4D: the twenty actions to come, with a file for its server")
     lta.add_argument("annotations", type=Path, metavar="DIR", help="folder of fho_lta_*.json")
     lta.add_argument("--split", choices=("val", "test"), default="val", help="test has no answers (default val)")
+    proactive = commands.add_parser("proactivevideoqa", help="ProactiveVideoQA: replies when the video shows something")
+    proactive.add_argument("annotations", type=Path, metavar="ANNO.json", help="anno.json of a subset")
+    streamingbench = commands.add_parser("streamingbench-proactive", help="StreamingBench: proactive output")
+    streamingbench.add_argument("annotations", type=Path, metavar="QUESTIONS.json", help="questions_proactive.json")
+    ovo = commands.add_parser("ovo-bench", help="OVO-Bench: backward, real-time and forward questions")
+    ovo.add_argument("annotations", type=Path, metavar="OVO.json", help="ovo_bench_new.json")
     for parser in (stream, dialogues, coin, lta):
         _add_footage(parser)
-    for parser in (dialogues,):
+    for parser in (proactive, streamingbench, ovo):
+        parser.add_argument("--videos", type=Path, metavar="DIR", required=True, help="folder of the videos")
+    for parser in (dialogues, proactive, streamingbench, ovo):
         add_watching(parser)
+    for parser in (dialogues, proactive):
         add_scoring(parser)
-    for parser in (dialogues, coin, lta):
+    for parser in (dialogues, coin, lta, proactive, streamingbench, ovo):
         add_window(parser)
     for parser in (stream, coin, lta):
         parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
         parser.add_argument("--device", default="auto")
         parser.add_argument("--dtype", default="auto")
-    for parser in (stream, dialogues, coin, lta):
+    for parser in (stream, dialogues, coin, lta, proactive, streamingbench, ovo):
         parser.add_argument("--llm", help="the decoder, when it is not where the checkpoint says")
         parser.add_argument("--vision", help="the vision tower, when it is not where the checkpoint says")
         parser.add_argument("--limit", type=int, help="run the first items only")
@@ -88,11 +101,30 @@ def _lta(given: argparse.Namespace, model: LiveModel) -> Benchmark:
     return LtaBenchmark(given.annotations, _footage(given, model), given.split, model.config.frame_fps, given.window)
 
 
+def _proactivevideoqa(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return ProactiveVideoQaBenchmark(given.annotations, _questions(given), score_settings(given))
+
+
+def _streamingbench(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return StreamingBenchProactive(given.annotations, _questions(given))
+
+
+def _ovo_bench(given: argparse.Namespace, model: LiveModel) -> Benchmark:
+    return OvoBench(given.annotations, _questions(given))
+
+
+def _questions(given: argparse.Namespace) -> VideoQuestions:
+    return VideoQuestions(_existing(given.videos), watch_settings(given), given.window)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
     "stream": _stream,
     "dialogues": _dialogues,
     "coin": _coin,
     "lta": _lta,
+    "proactivevideoqa": _proactivevideoqa,
+    "streamingbench-proactive": _streamingbench,
+    "ovo-bench": _ovo_bench,
 }
 """Name of a command -> how its benchmark is made."""
 
@@ -128,10 +160,14 @@ def run_command(given: argparse.Namespace) -> None:
 
 
 def _footage(given: argparse.Namespace, model: LiveModel) -> Footage:
-    folder = given.features or given.videos
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder of {'features' if given.features else 'videos'}.")
+    folder = _existing(given.features or given.videos)
     return StoredFeatures(folder, model) if given.features else EncodedVideos(folder, model)
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder.")
+    return folder
 
 
 def _settings(given: argparse.Namespace) -> dict[str, Any]:
