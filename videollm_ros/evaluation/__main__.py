@@ -11,8 +11,7 @@ from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands
-from videollm_ros.evaluation.benchmarks.command import COMMANDS, add_benchmark_commands, run_command
-from videollm_ros.evaluation.benchmarks.simulator_export import export_simulator
+from videollm_ros.evaluation.benchmarks.options import COMMANDS, add_benchmark_commands
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
@@ -51,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(given: argparse.Namespace) -> int:
+    """Write streams of the simulator as a benchmark and return the exit code."""
+    from videollm_ros.evaluation.benchmarks.simulator_export import export_simulator
+
     try:
         annotations = export_simulator(given.export, given.seeds, given.seconds, given.resolution)
     except (OSError, ValueError) as error:
@@ -86,6 +88,7 @@ def _on_simulator(given: argparse.Namespace) -> int:
 
 def _run(given: argparse.Namespace) -> int:
     """Run a command on recordings or a benchmark and return the exit code."""
+    from videollm_ros.evaluation.benchmarks.command import run_command
     from videollm_ros.evaluation.compare import compare
     from videollm_ros.evaluation.record_commands import evaluate_recordings
     from videollm_ros.evaluation.sweep import sweep

@@ -19,8 +19,6 @@ from videollm_ros.evaluation.benchmarks.footage import Footage
 from videollm_ros.evaluation.scores.intervals import Parts
 from videollm_ros.live import LiveModel
 
-TASKS = ("step", "next", "task", "procedure", "task-procedure")
-
 
 class Labels:
     """The labels that a reply may mean. A reply means the one that takes the fewest edits of letters."""
@@ -72,7 +70,7 @@ class CoinBenchmark:
     Args:
         annotations: COIN.json.
         footage: the frames.
-        tasks: which of `TASKS`.
+        tasks: which of `options.COIN_TASKS`.
         fps: frames per second.
         window: the model sees the last so many frames alone. 0: all.
     """

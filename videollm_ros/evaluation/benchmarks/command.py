@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Declare and run the commands of the benchmarks."""
+"""Run the benchmark that the command line names."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
-from videollm_ros.evaluation.arguments import add_scoring, add_watching, add_window, score_settings, watch_settings
+from videollm_ros.evaluation.arguments import score_settings, watch_settings
 from videollm_ros.evaluation.benchmarks.benchmark import Benchmark
-from videollm_ros.evaluation.benchmarks.coin import TASKS, CoinBenchmark
+from videollm_ros.evaluation.benchmarks.coin import CoinBenchmark
 from videollm_ros.evaluation.benchmarks.footage import EncodedVideos, Footage, StoredFeatures
 from videollm_ros.evaluation.benchmarks.live_dialogues import DialoguesBenchmark
 from videollm_ros.evaluation.benchmarks.lta import LtaBenchmark
@@ -30,54 +30,6 @@ from videollm_ros.live import LiveModel
 
 _NO_SETTINGS = ("command", "checkpoint", "llm", "vision", "device", "dtype", "limit")
 """What does not change the figures of an item, or stands elsewhere in metrics.json."""
-
-
-def add_benchmark_commands(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
-    """Add a command for each benchmark."""
-    stream = commands.add_parser("stream", help="the paper's four metrics on dialogues, teacher-forced")
-    stream.add_argument("annotations", type=Path, metavar="DIALOGUES", help="JSON-lines file of dialogues")
-    stream.add_argument("--threshold", type=float, default=0.0, help="theta (default 0, as the paper measures)")
-    dialogues = commands.add_parser("dialogues", help="dialogues live, on the model's own words")
-    dialogues.add_argument("annotations", type=Path, metavar="DIALOGUES", help="JSON-lines file of dialogues")
-    coin = commands.add_parser("coin", help="COIN: step, next step, task, procedure")
-    coin.add_argument("annotations", type=Path, metavar="COIN.json", help="the public annotations")
-    coin.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="which tasks (default: all)")
-    lta = commands.add_parser("lta", help="Ego4D: the twenty actions to come, with a file for its server")
-    lta.add_argument("annotations", type=Path, metavar="DIR", help="folder of fho_lta_*.json")
-    lta.add_argument("--split", choices=("val", "test"), default="val", help="test has no answers (default val)")
-    proactive = commands.add_parser("proactivevideoqa", help="ProactiveVideoQA: replies when the video shows something")
-    proactive.add_argument("annotations", type=Path, metavar="ANNO.json", help="anno.json of a subset")
-    streamingbench = commands.add_parser("streamingbench-proactive", help="StreamingBench: proactive output")
-    streamingbench.add_argument("annotations", type=Path, metavar="QUESTIONS.json", help="questions_proactive.json")
-    ovo = commands.add_parser("ovo-bench", help="OVO-Bench: backward, real-time and forward questions")
-    ovo.add_argument("annotations", type=Path, metavar="OVO.json", help="ovo_bench_new.json")
-    for parser in (stream, dialogues, coin, lta):
-        _add_footage(parser)
-    for parser in (proactive, streamingbench, ovo):
-        parser.add_argument("--videos", type=Path, metavar="DIR", required=True, help="folder of the videos")
-    for parser in (dialogues, proactive, streamingbench, ovo):
-        add_watching(parser)
-    for parser in (dialogues, proactive):
-        add_scoring(parser)
-    for parser in (dialogues, coin, lta, proactive, streamingbench, ovo):
-        add_window(parser)
-    for parser in (stream, coin, lta):
-        parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
-        parser.add_argument("--device", default="auto")
-        parser.add_argument("--dtype", default="auto")
-    for parser in (stream, dialogues, coin, lta, proactive, streamingbench, ovo):
-        parser.add_argument("--llm", help="the decoder, when it is not where the checkpoint says")
-        parser.add_argument("--vision", help="the vision tower, when it is not where the checkpoint says")
-        parser.add_argument("--limit", type=int, help="run the first items only")
-        parser.add_argument(
-            "--output", type=Path, required=True, help="folder for the results; a run that was killed goes on there"
-        )
-
-
-def _add_footage(parser: argparse.ArgumentParser) -> None:
-    footage = parser.add_mutually_exclusive_group(required=True)
-    footage.add_argument("--features", type=Path, metavar="DIR", help="features that videollm-data features stored")
-    footage.add_argument("--videos", type=Path, metavar="DIR", help="folder of the videos")
 
 
 def _stream(given: argparse.Namespace, model: LiveModel) -> Benchmark:
@@ -117,7 +69,7 @@ def _questions(given: argparse.Namespace) -> VideoQuestions:
     return VideoQuestions(_existing(given.videos), watch_settings(given), given.window)
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
+_BENCHMARKS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
     "stream": _stream,
     "dialogues": _dialogues,
     "coin": _coin,
@@ -151,7 +103,7 @@ def run_command(given: argparse.Namespace) -> None:
             "annotations": annotations,
             "versions": versions(),
         }
-        benchmark = COMMANDS[given.command](given, model)
+        benchmark = _BENCHMARKS[given.command](given, model)
         metrics = run_benchmark(benchmark, model, given.output, provenance, processes, given.limit)
     finally:
         processes.close()
