@@ -12,7 +12,7 @@ from videollm_ros.data.convert.ego4d_lta import NUM_ANTICIPATED
 from videollm_ros.data.features import FeatureFolder
 from videollm_ros.evaluation.benchmarks.coin import Labels, label_of, labels_of, score_procedure, score_sentence
 from videollm_ros.evaluation.benchmarks.lta import Actions, edit_distances, score_lists
-from videollm_ros.evaluation.benchmarks.replies import decode_replies
+from videollm_ros.evaluation.replies import decode_replies
 from videollm_ros.live import StreamSession
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "datasets"
