@@ -132,3 +132,15 @@ def test_lta_writes_five_lists_for_the_server_and_says_what_the_published_weight
     for lists in submission.values():
         assert [len(each) for each in lists["verb"]] == [NUM_ANTICIPATED] * 5 == [len(each) for each in lists["noun"]]
     assert 0 < metrics_of(tmp_path)["action_ed20"] <= 1
+
+
+def test_the_public_test_split_of_lta_gives_the_submission_alone(evaluate, golden_paths, features, tmp_path):
+    clips = json.loads((GOLDENS / "ego4d" / "fho_lta_val.json").read_text())["clips"]
+    hidden = [{k: v for k, v in clip.items() if k not in ("verb_label", "noun_label")} for clip in clips]
+    (tmp_path / "fho_lta_test_unannotated.json").write_text(json.dumps({"clips": hidden}))
+    (tmp_path / "fho_lta_taxonomy.json").write_text((GOLDENS / "ego4d" / "fho_lta_taxonomy.json").read_text())
+    arguments = ["lta", tmp_path, "--split", "test", "--limit", 2, "--window", 4]
+    code, _, said = run(evaluate, golden_paths, features, tmp_path / "out", *arguments)
+    assert code == 0, said
+    assert len(json.loads((tmp_path / "out" / "submission.json").read_text())) == 2
+    assert "action_ed20" not in metrics_of(tmp_path / "out")

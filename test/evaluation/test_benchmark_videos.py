@@ -247,3 +247,9 @@ def test_a_file_of_another_form_is_refused_with_a_sentence(evaluate, tmp_path, c
     path.write_text(content)
     code, _, said = evaluate(command, path, "--videos", tmp_path, "--output", tmp_path / "out")
     assert code == 2 and str(path) in said and said.count("\n") == 1
+
+
+def test_two_entries_of_one_id_are_refused(evaluate, exported, tmp_path):
+    path = write(tmp_path / "ovo.json", [OVO[0] | {"video": "tabletop-9020.mp4"}] * 2)
+    code, _, said = evaluate("ovo-bench", path, "--videos", exported / "videos", "--output", tmp_path / "out")
+    assert code == 2 and "several items of the id 'EPM 0'" in said

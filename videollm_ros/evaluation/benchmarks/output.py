@@ -60,7 +60,7 @@ def write_results(
         with whole_file(output / file) as opened:
             json.dump(content, opened, indent=1, ensure_ascii=False)
     write_metrics(metrics, output)
-    _write_report(list(figures), metrics, output / "report.html")
+    _write_report(list(figures), metrics, _said(items, records), output / "report.html")
     return metrics
 
 
@@ -77,7 +77,7 @@ def _write_transcripts(items: Sequence[Item], records: Sequence[Record], output:
             writer.writerows((item.id, *decision_row(each)) for each in record.transcript.decisions)
 
 
-def _write_report(figures: Sequence[str], metrics: dict[str, Any], path: Path) -> None:
+def _write_report(figures: Sequence[str], metrics: dict[str, Any], said: list[Section], path: Path) -> None:
     text = (
         f"{len(metrics['items'])} items of {metrics['videos']} videos, {metrics['seconds'] / 60:.1f} minutes. "
         f"{len(metrics['missing'])} are missing. {metrics['checkpoint']['name']}."
@@ -85,7 +85,7 @@ def _write_report(figures: Sequence[str], metrics: dict[str, Any], path: Path) -
     heading = {"type": "heading", "title": metrics["benchmark"], "text": text, "notes": metrics["notes"]}
     tiles = [_tile(label(name), metrics[name]) for name in figures[:_MOST_TILES]]
     sections: list[Section] = [heading, {"type": "tiles", "tiles": tiles}, _figures(figures, metrics)]
-    sections += [_items(metrics), *_missing(metrics["missing"]), facts(metrics)]
+    sections += [_items(metrics), *said, *_missing(metrics["missing"]), facts(metrics)]
     write_page(metrics["benchmark"], sections, path)
 
 
@@ -114,12 +114,27 @@ def _figures(figures: Sequence[str], metrics: dict[str, Any]) -> Section:
 
 def _items(metrics: dict[str, Any]) -> Section:
     shown = metrics["items"][:_MOST_ROWS]
-    names = list(dict.fromkeys(name for each in shown for name in each["figures"]))
+    names = list(dict.fromkeys(name for each in shown for name in each["figures"]))[:_MOST_TILES]
     columns = [column("item"), *(column(label(name), number=True) for name in names)]
     rows = [[each["id"], *(number(each["figures"].get(name)) for name in names)] for each in shown]
     left_out = len(metrics["items"]) - len(shown)
     hint = f"{left_out} more stand in metrics.json." if left_out else ""
     return {"type": "table", "title": "Items", "hint": hint, "columns": columns, "rows": rows}
+
+
+def _said(items: Sequence[Item], records: Sequence[Record]) -> list[Section]:
+    """List what was said, to read along."""
+    rows = [
+        [item.id, f"{said.time:.2f}", said.text, said.query or ""]
+        for item, record in zip(items, records, strict=True)
+        for said in record.transcript.utterances
+    ]
+    if not rows:
+        return []
+    columns = [column("item"), column("second", number=True), column("said", text=True), column("asked", text=True)]
+    left_out = len(rows) - _MOST_ROWS
+    hint = f"{left_out} more stand in utterances.jsonl." if left_out > 0 else ""
+    return [{"type": "table", "title": "What was said", "hint": hint, "columns": columns, "rows": rows[:_MOST_ROWS]}]
 
 
 def _missing(missing: dict[str, str]) -> list[Section]:

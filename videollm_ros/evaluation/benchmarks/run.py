@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def run_benchmark(
     Raises:
         ValueError: no item can be run, or the folder holds results of another run.
     """
-    items = benchmark.items()[:limit]
+    items = _distinct(benchmark.items())[:limit]
     missing = {item.id: reason for item in items if (reason := benchmark.missing(item))}
     there = [item for item in items if item.id not in missing]
     if not there:
@@ -65,6 +66,18 @@ def run_benchmark(
     if not processes.is_main:
         return None
     return _finish(benchmark, model, output, provenance, there, folder, missing)
+
+
+def _distinct(items: list[Item]) -> list[Item]:
+    """Return the items. Two of one id would share a result.
+
+    Raises:
+        ValueError: two items have one id.
+    """
+    double = [name for name, number in Counter(item.id for item in items).items() if number > 1]
+    if double:
+        raise ValueError(f"The annotations hold several items of the id {double[0]!r}.")
+    return items
 
 
 def _run(benchmark: Benchmark, model: LiveModel, item: Item) -> Record:
