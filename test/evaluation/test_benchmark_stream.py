@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import save_file
+
+from videollm_ros.evaluation.benchmarks.processes import Processes
 
 METRICS = ("lm_ppl", "fluency", "lm_correctness")
 
@@ -127,6 +130,17 @@ def start(arguments, output, processes):
     command = [sys.executable, *spread, "-m", "videollm_ros.evaluation", *arguments, "--output", str(output)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(command, env=environment, start_new_session=True, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_processes_share_all_items_and_no_item_twice(count):
+    shares = []
+    for index in range(count):
+        processes = Processes.__new__(Processes)
+        processes._state = SimpleNamespace(process_index=index, num_processes=count)
+        shares.append(processes.share(list(range(7))))
+    assert sorted(number for share in shares for number in share) == list(range(7))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 @pytest.mark.slow
