@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from geometries import ROOT
 from machine import describe_machine
@@ -36,7 +35,7 @@ from videollm_ros.data.simulated import SimulatorConfig, SimulatorSource
 from videollm_ros.data.sources import FEATURES, DataConfig, open_sources
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.evaluation.per_frame import per_frame_metrics
-from videollm_ros.evaluation.simulator import Transcript, evaluate_simulator
+from videollm_ros.evaluation.simulator import Transcript, evaluate_simulator, simulator_intervals
 from videollm_ros.live import LiveModel
 from videollm_ros.live.connector import make_connector
 from videollm_ros.sim import Tabletop, to_record
@@ -45,7 +44,6 @@ from videollm_ros.training.stage import train_stage
 
 START = ROOT / "checkpoints" / "demo"
 FIGURES = ("lm_ppl", "time_diff", "fluency", "event_f1", "false_per_quiet_minute", "tokens_per_dialogue")
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -131,21 +129,13 @@ def run(
     return figures | {"tokens_per_dialogue": samples.mean_tokens(), "train_seconds": seconds}, transcripts
 
 
-def interval(transcripts: Sequence[Transcript]) -> list[float]:
-    """Return the 95 % bootstrap interval of the event F1 over streams."""
-    counts = np.array([[t.score.matched, t.score.events + t.score.utterances] for t in transcripts])
-    chosen = np.random.default_rng(0).integers(len(counts), size=(_RESAMPLES, len(counts)))
-    matched, total = counts[chosen].sum(1).T
-    return [round(float(value), 3) for value in np.quantile(2 * matched / np.maximum(total, 1), (0.025, 0.975))]
-
-
 def summarize(runs: Sequence[dict[str, Any]], transcripts: Sequence[Transcript]) -> dict[str, Any]:
     """Return the mean and the range of every figure over the seeds of a row."""
     row: dict[str, Any] = {}
     for name in FIGURES:
         values = [run[name] for run in runs if run[name] is not None]
         row[name] = {"mean": statistics.fmean(values), "range": [min(values), max(values)]} if values else None
-    return row | {"event_f1_interval": interval(transcripts), "runs": list(runs)}
+    return row | {"event_f1_interval": simulator_intervals(transcripts)["event_f1"], "runs": list(runs)}
 
 
 def main() -> None:

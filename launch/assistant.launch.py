@@ -12,10 +12,8 @@ An argument that is not given leaves the parameter to the params file. The prese
 file is given, knows only the tabletop simulator.
 """
 
-import difflib
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 
@@ -23,10 +21,11 @@ from ament_index_python.packages import get_package_share_directory
 from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit, OnShutdown
-from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from videollm_ros.node.launch_arguments import boolean, fail, number, refuse_unknown_arguments
 
 CONFIG = Path(get_package_share_directory("videollm_ros")) / "config"
 PRESETS = ", ".join(sorted(path.stem for path in CONFIG.glob("*.yaml")))
@@ -81,7 +80,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def start(context: LaunchContext) -> list[Action]:
     """Return the assistant, its camera if one is asked for, and what the user should know."""
-    refuse_unknown_arguments()
+    refuse_unknown_arguments(__file__, ARGUMENTS)
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     common = {
         "package": "videollm_ros",
@@ -141,27 +140,6 @@ def notes(given: dict[str, str]) -> list[LogInfo]:
     return [LogInfo(msg=sentence) for sentence in sentences]
 
 
-def fail(event: ProcessExited, context: LaunchContext) -> None:
-    """End the launch with an exit code when a node has ended with one by itself."""
-    if event.returncode and not context.is_shutdown:
-        name = event.process_name.partition("-")[0]
-        raise RuntimeError(f"{name} has ended with the exit code {event.returncode}.")
-
-
-def refuse_unknown_arguments() -> None:
-    """Refuse an argument of `ros2 launch` that this file does not have. launch itself ignores it.
-
-    Where another file includes this one, the command line is that file's.
-    """
-    if not any(Path(each).name == Path(__file__).name for each in sys.argv):
-        return
-    for name in (each.partition(":=")[0] for each in sys.argv if ":=" in each):
-        if name not in ARGUMENTS:
-            near = difflib.get_close_matches(name, ARGUMENTS, n=1)
-            hint = f"Did you mean {near[0]}?" if near else "--show-args lists them."
-            raise ValueError(f"There is no argument {name}. {hint}")
-
-
 def params_file(name: str) -> Path:
     """Return the path of a parameter file given by its path or by the name of a preset."""
     for path in (Path(name).expanduser(), CONFIG / f"{name}.yaml"):
@@ -204,18 +182,3 @@ def value_of(found: re.Match, path: Path) -> str:
 def text(value: str) -> ParameterValue:
     """Return a string parameter, also where it looks like a number, as a webcam's does."""
     return ParameterValue(value, value_type=str)
-
-
-def number(name: str, value: str) -> float:
-    """Return the value of an argument that is a number."""
-    try:
-        return float(value)
-    except ValueError:
-        raise ValueError(f"{name}:={value} was given; it is a number of seconds.") from None
-
-
-def boolean(name: str, value: str) -> bool:
-    """Return the value of an argument that is true or false."""
-    if value.lower() not in ("true", "false"):
-        raise ValueError(f"{name}:={value} was given; it is true or false.")
-    return value.lower() == "true"

@@ -8,41 +8,51 @@
 The token of the address is a new one each time, unless VIDEOLLM_CONSOLE_TOKEN holds one.
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-# Argument -> (default, type, what it is). Those with a type are parameters of the console.
+from videollm_ros.node.launch_arguments import boolean, fail, refuse_unknown_arguments, tcp_port
+
+# Argument -> (default, what it is).
 ARGUMENTS = {
-    "host": ("127.0.0.1", str, "Address to listen on. Any other than 127.0.0.1 opens the console to a network."),
-    "port": ("8770", int, "Port to listen on; 0: a free one."),
-    "use_sim_time": ("false", bool, "Take the time from /clock, as with ros2 bag play --clock."),
-    "namespace": ("", None, "Namespace of the console. It finds the assistants of every namespace."),
-    "log_level": ("info", None, "debug, info, warn, error or fatal."),
+    "host": ("127.0.0.1", "Address to listen on. Any other than 127.0.0.1 opens the console to a network."),
+    "port": ("8770", "Port to listen on; 0: a free one."),
+    "use_sim_time": ("false", "Take the time from /clock, as with ros2 bag play --clock."),
+    "namespace": ("", "Namespace of the console. It finds the assistants of every namespace."),
+    "log_level": ("info", "debug, info, warn, error or fatal."),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments and start the console."""
+    """Declare the arguments; the rest needs their values."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, _, description) in ARGUMENTS.items()
+        for name, (default, description) in ARGUMENTS.items()
     ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Return the console."""
+    refuse_unknown_arguments(__file__, ARGUMENTS)
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     parameters = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind)
-        for name, (_, kind, _) in ARGUMENTS.items()
-        if kind is not None
+        "host": ParameterValue(given["host"], value_type=str),
+        "port": tcp_port("port", given["port"], least=0),
+        "use_sim_time": boolean("use_sim_time", given["use_sim_time"]),
     }
     console = Node(
         package="videollm_ros",
         executable="console",
         name="console",
-        namespace=LaunchConfiguration("namespace"),
+        namespace=given["namespace"],
         parameters=[parameters],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        arguments=["--ros-args", "--log-level", given["log_level"]],
         output="screen",
         emulate_tty=True,
     )
-    return LaunchDescription([*declared, console])
+    return [RegisterEventHandler(OnProcessExit(target_action=console, on_exit=fail)), console]

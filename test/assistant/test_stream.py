@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from videollm_ros.assistant import (
 from videollm_ros.assistant.queries import MAX_OUTSTANDING
 from videollm_ros.assistant.session_settings import context_limits, make_session
 from videollm_ros.live import ContextLimits, StreamSession
+from videollm_ros.live.speak_rule import Form
 from videollm_ros.media.images import ImageError
 
 FPS = 5.0
@@ -693,6 +695,13 @@ def test_a_thread_that_dies_is_noticed_and_queries_do_not_wait_for_it(stream_of,
         query.answer.result(TIMEOUT)
 
 
+def test_a_rate_far_from_the_trained_one_is_a_warning(stream_of, golden_model):
+    trained = golden_model.config.frame_fps
+    assert stream_of(golden_model).outputs.warnings == []
+    with AssistantStream(golden_model, AssistantSettings(StreamSettings(fps=4 * trained)), [outputs := Recorder()]):
+        assert f"reads {4 * trained:g}." in outputs.warnings[0]
+
+
 class Broken(StreamListener):
     """Raises whatever happens."""
 
@@ -729,3 +738,4 @@ def test_the_settings_have_the_defaults_of_the_library(golden_model):
     assert ours.rule == library.rule and ours.max_new_tokens == library.max_new_tokens
     assert ours.instruction is library.instruction is None
     assert context_limits(AssistantSettings().context) == ContextLimits()
+    assert StreamSettings.__dataclass_fields__["rule"].metadata["choices"] == get_args(Form)

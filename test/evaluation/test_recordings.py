@@ -194,6 +194,7 @@ def test_the_frame_rate_is_that_of_the_model_or_the_one_that_is_asked_for(demo_m
     recording = BagRecording(bags / "mcap" / "table")
     transcript = transcribe(demo_model, recording, AssistantSettings(stream=StreamSettings(fps=1.0)))
     assert len(transcript.decisions) == tabletop.num_frames(1.0)
+    assert "was trained at 2 frames per second and reads 1." in transcript.notes[0]
 
 
 def test_an_error_in_the_middle_of_a_recording_reaches_the_caller(demo_model, tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.report.page import LABELS
 from videollm_ros.evaluation.scores.alerting import alerting
 from videollm_ros.evaluation.scores.assignment import assign
 from videollm_ros.evaluation.scores.baselines import baselines, every_seconds
@@ -297,3 +298,7 @@ def test_settings_that_make_no_sense_are_an_error():
 def test_a_matcher_grades_every_pair_once():
     assert ExactMatcher().grades(["a", "B!"], ["b", "A", "c"], np.ones((2, 3), bool)).tolist() == [[0, 2, 0], [2, 0, 0]]
     assert ExactMatcher().grades([], ["b"], np.ones((0, 1), bool)).shape == (0, 1)
+
+
+def test_every_figure_has_a_label_in_the_report():
+    assert score_one([], []).keys() <= LABELS.keys()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from videollm_ros.evaluation.simulator import evaluate_simulator
+from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
 from videollm_ros.live import LiveModel
 
 ROOT = Path(__file__).parents[2]
@@ -31,17 +31,32 @@ def test_the_demo_checkpoint_speaks_when_something_happens_and_says_what():
     assert figures["time_diff"] <= 0.3
     assert figures["fluency"] >= 0.85
     assert len(transcripts) == figures["streams"] == 16
+    low, high = simulator_intervals(transcripts)["event_f1"]
+    assert 0.9 <= low <= figures["event_f1"] <= high <= 1.0
+
+
+def test_a_stream_can_be_watched_at_another_rate_and_through_another_camera():
+    model, seen = LiveModel.from_pretrained(DEMO, device="cpu"), []
+
+    def view(frames):
+        seen.append(frames.shape)
+        return frames[:, 12:-12]
+
+    figures, _ = evaluate_simulator(model, [9300], 12.0, teacher_forced=False, fps=4.0, view=view)
+    assert seen == [(48, 96, 96, 3)] and figures["streams"] == 1
 
 
 def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
     command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", "9300:9302", "--seconds", "12"]
+    command += ["--fps", "1"]
     command += ["--json", str(tmp_path / "out.json"), "--transcripts", str(tmp_path / "said.jsonl")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     figures = json.loads((tmp_path / "out.json").read_text())
     keys = "event_f1 event_precision event_recall mean_time_difference false_per_quiet_minute answer_accuracy lm_ppl"
     assert {*keys.split(), "time_diff", "fluency", "lm_correctness", "streams"} <= figures.keys()
     assert figures["streams"] == 2
-    assert "event_f1" in done.stdout
+    assert "event_f1" in done.stdout and "trained at 2 frames per second and reads 1." in done.stderr
+    assert figures["intervals"]["event_f1"] is None, "two streams have no interval"
     said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
     assert [line["seed"] for line in said] == [9300, 9301]
 

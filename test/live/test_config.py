@@ -41,3 +41,10 @@ def test_a_file_that_is_none_of_ours_is_refused_as_that(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"live_config\.json"):
         LiveConfig.load(path)
+
+
+@pytest.mark.parametrize(("fps", "warns"), [(1.0, True), (1.5, False), (2.0, False), (5.0, False), (10.0, True)])
+def test_a_rate_far_from_the_trained_one_has_a_warning_that_names_both(fps, warns):
+    warning = LiveConfig(frame_fps=2.0).rate_warning(fps)
+    assert bool(warning) == warns
+    assert not warns or ("trained at 2 frames per second" in warning and f"reads {fps:g}." in warning)

@@ -227,6 +227,16 @@ def test_the_pooled_token_can_be_left_out(siglip, frames):
     torch.testing.assert_close(VisionEncoder(siglip, config)(frames), VisionEncoder(siglip, whole)(frames)[:, 1:])
 
 
+@pytest.mark.parametrize("cls", [True, False])
+@pytest.mark.parametrize("tower", ["siglip", "clip"])
+def test_the_unused_parameters_are_those_that_get_no_gradient(request, tower, cls, frames):
+    tower = request.getfixturevalue(tower)
+    encoder = VisionEncoder(tower, LiveConfig(frame_resolution=SIDE, frame_token_cls=cls, frame_token_pooled=(2, 2)))
+    encoder(frames).square().sum().backward()
+    unused = set(encoder.unused_parameters())
+    assert unused == {parameter for parameter in tower.parameters() if parameter.grad is None}
+
+
 def test_a_tower_of_another_resolution_is_refused(siglip):
     with pytest.raises(ValueError, match="reads frames of 32 pixels, the checkpoint was made for 384"):
         VisionEncoder(siglip, LiveConfig())

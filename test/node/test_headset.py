@@ -6,6 +6,7 @@ The JSON of docs/headset.md is checked against the messages everywhere. The rest
 """
 
 import base64
+import itertools
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="there is no ROS 2 here")
 
+from action_msgs.msg import GoalStatus
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from sensor_msgs.msg import CompressedImage
 
@@ -66,6 +68,10 @@ def test_the_documented_json_fits_the_messages():
     on_topic = {each["topic"]: each["type"] for each in documented() if each["op"] in ("advertise", "subscribe")}
     filled = []
     for each in documented():
+        if each["op"] == "cancel_action_goal":  # it has no message: it names a goal
+            goals = [goal for goal in documented() if goal["op"] == "send_action_goal"]
+            assert [(goal["id"], goal["action"]) for goal in goals] == [(each["id"], each["action"])]
+            continue
         name = each.get("type") or each.get("action_type") or on_topic[each["topic"]]
         message = types[name]()
         fill(message, each.get("msg") or each.get("args") or {})
@@ -246,6 +252,58 @@ def test_it_converses_with_growing_text(bridge, watching):
     grown = [each["utterance"]["text"] for each in feedback]
     assert text and grown and all(text.startswith(part) for part in grown)
     assert [len(part) for part in grown] == sorted(len(part) for part in grown)
+
+
+@pytest.fixture
+def talkative(bridge, talkative_model, tmp_path):
+    """An assistant beside the other one, whose replies do not end by themselves. The name of its node."""
+    talkative_model.save_pretrained(tmp_path / "model")
+    settings = [f"model.checkpoint:={tmp_path / 'model'}", "image_transport:=compressed", "model.cpu_threads:=1"]
+    settings += ["stream.max_new_tokens:=900", "stream.threshold:=0.0", "speech.repeat_window:=0.0"]
+    command = [sys.executable, "-m", "videollm_ros.node.assistant_node", "--ros-args", "-r", "__node:=talkative"]
+    command += ["-r", f"image:={IMAGE}", *(word for setting in settings for word in ("-p", setting))]
+    process = subprocess.Popen(command, stdout=(tmp_path / "log").open("w"), stderr=subprocess.STDOUT)
+    try:
+        until("the model of /talkative is loaded", lambda: "Loaded on" in (tmp_path / "log").read_text())
+        yield "/talkative"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(what: str, condition) -> None:
+    deadline = time.monotonic() + 2 * TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {2 * TIMEOUT:g} s: {what}"
+        time.sleep(0.05)
+
+
+def test_a_cancelled_goal_ends_with_the_text_so_far(bridge, headset, talkative):
+    import roslibpy
+
+    action = roslibpy.ActionClient(bridge, f"{talkative}/converse", "videollm_ros/action/Converse")
+    images, stop = Tabletop(seed=SEED), threading.Event()
+    camera = threading.Thread(target=lambda: [headset.send(images, until=1 / RATE) for _ in iter(stop.is_set, True)])
+    camera.start()
+    try:
+        feedback, results = [], []
+        question = roslibpy.Goal({"query": "What is it now?"})
+        goal = action.send_goal(question, results.append, feedback.append, results.append)
+        until("the answer grows", lambda: len(feedback) >= 3)
+        action.cancel_goal(goal)
+        until("the goal has an outcome", lambda: results)
+    finally:
+        stop.set()
+        camera.join()
+    assert results[0]["status"].value == GoalStatus.STATUS_CANCELED
+    values = results[0]["values"]
+    assert not values["success"] and values["truncated"] and "stopped" in values["message"]
+    grown = [each["utterance"] for each in feedback]
+    numbers = [each["sequence"] for each in grown]
+    assert numbers == sorted(set(numbers))
+    assert all(later["text"].startswith(each["text"]) for each, later in itertools.pairwise(grown))
+    assert values["utterance"]["text"].startswith(grown[-1]["text"])
+    assert {each["id"] for each in grown} == {values["utterance"]["id"]}
 
 
 CLOCKS = {

@@ -17,7 +17,7 @@ import pytest
 from videollm_ros.node.voice.hearing import Hearing
 from videollm_ros.node.voice.speech_queue import Line, SpeechQueue
 
-TIMEOUT = 30.0  # seconds
+TIMEOUT = 90.0  # seconds, on a slow machine
 
 
 def lines(queue: SpeechQueue, now: float) -> list[str]:
@@ -172,6 +172,7 @@ def test_one_line_at_a_time_answers_first_and_stop_ends_all(graph, spoken):
     graph.start("voice.speech_out", engine="process", command=program, max_age=30.0)
     say = graph.publisher(AssistantUtterance, "utterance")
     speaking = graph.collect(Bool, "speech_out/speaking", LATCHED)
+    assert until(lambda: [each.data for each in speaking] == [False])
     say.publish(utterance("first"))
     assert until(lambda: said() == ["begin first"])
     say.publish(utterance("proactive"))
@@ -229,7 +230,7 @@ class SayServer:
         return Converse.Result()
 
 
-def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph):
+def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph, monkeypatch):
     server = SayServer(graph.node)
     engine = Engine("say", ("no_such_package.action:Say", "videollm_ros.action:Converse"), "/skill/say", as_query)
     voice = ActionVoice(graph.node, engine)
@@ -239,6 +240,10 @@ def test_an_action_server_says_a_line_is_stopped_and_may_refuse(graph):
     assert server.log == ["begin one", "end one"]
     voice.say("two")
     assert until(lambda: "begin two" in server.log)
+    assert voice.is_speaking
+    with monkeypatch.context() as gone:
+        gone.setattr(voice._client, "server_is_ready", lambda: False)
+        assert not voice.is_speaking  # the server has gone: nobody waits for its result
     voice.stop()
     assert not voice.is_speaking
     assert until(lambda: "cancel two" in server.log)
@@ -258,6 +263,19 @@ def as_query(text):
 def test_a_package_that_is_not_installed_is_named(graph):
     with pytest.raises(VoiceError, match="no_such_package"):
         ActionVoice(graph.node, Engine("say", ("no_such_package.action:Say",), "/say", as_query))
+
+
+def test_a_final_phrase_of_live_speech_asks_if_it_is_certain_enough(graph):
+    LiveSpeech = pytest.importorskip("hri_msgs.msg", reason="hri_msgs is not installed").LiveSpeech  # noqa: N806
+    queries = graph.collect(String, "query")
+    graph.start("voice.speech_in", type="live_speech", min_confidence=0.5)
+    speech = graph.publisher(LiveSpeech, "speech")
+    assert until(lambda: graph.node.count_publishers("query") == 1)
+    speech.publish(LiveSpeech(incremental="where is", confidence=0.9))
+    speech.publish(LiveSpeech(final="wear is the cup", confidence=0.3))
+    speech.publish(LiveSpeech(final="where is the cup", confidence=0.9))
+    assert until(lambda: bool(queries))
+    assert [each.data for each in queries] == ["where is the cup"]
 
 
 GRAMMAR = "#JSGF V1.0; grammar questions; public <question> = what is on the table | where is the red cup | stop ;"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from videollm_ros.assistant.stream import AssistantStream
 from videollm_ros.assistant.terminal import TerminalOutput, play, take_questions
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint, is_demo_checkpoint
 from videollm_ros.live import CheckpointError, LiveModel
+from videollm_ros.live.speak_rule import Form
 from videollm_ros.media.video import VideoError, VideoFrame, open_video
 
 
@@ -73,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quantization", choices=("int8", "int4", "fp8"))
     parser.add_argument("--fps", type=float, default=defaults.fps, help="frames per second; 0: as it was trained")
     parser.add_argument("--threshold", type=float, default=defaults.threshold, help="higher: it speaks more often")
-    parser.add_argument("--rule", choices=("paper", "plain"), default=defaults.rule)
+    parser.add_argument("--rule", choices=get_args(Form), default=defaults.rule)
     parser.add_argument("--instruction", default="", help="what it is there for: Tell me what I do.")
     parser.add_argument("--max-new-tokens", type=int, default=defaults.max_new_tokens)
     parser.add_argument("--cooldown", type=float, default=0.0, help="seconds of silence after an utterance")

@@ -95,6 +95,8 @@ class AssistantStream:
         )
         self.max_new_tokens_limit = session.max_new_tokens_limit
         """The largest `stream.max_new_tokens` that the context has room for."""
+        if warning := model.config.rate_warning(self.fps):
+            self._listeners.tell(lambda each: each.on_warning(warning))
 
     # Images.
 

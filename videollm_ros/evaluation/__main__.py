@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
     simulator.add_argument("--seeds", type=_range, default=range(9000, 9200), metavar="START:STOP")
     simulator.add_argument("--seconds", type=float, default=60.0, help="length of each stream")
+    simulator.add_argument("--fps", type=float, help="frames per second (default: the rate it was trained at)")
     simulator.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="theta")
     simulator.add_argument("--resolution", type=int, default=96, help="side of the rendered frames in pixels")
     simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
@@ -65,20 +66,33 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _on_simulator(given: argparse.Namespace) -> int:
-    from videollm_ros.evaluation.simulator import evaluate_simulator
+    from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
 
     try:
         model = LiveModel.from_pretrained(given.checkpoint or demo_checkpoint(), device=given.device, dtype=given.dtype)
         figures, transcripts = evaluate_simulator(
-            model, given.seeds, given.seconds, given.threshold, given.resolution, given.tolerance, progress=True
+            model,
+            given.seeds,
+            given.seconds,
+            given.threshold,
+            given.resolution,
+            given.tolerance,
+            progress=True,
+            fps=given.fps,
         )
+        warning = model.config.rate_warning(given.fps or model.config.frame_fps)
     except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)
         return 2
+    if warning:
+        print(warning, file=sys.stderr)
+    intervals = simulator_intervals(transcripts)
     for name, value in figures.items():
-        print(f"{name:24} {value if value is None or isinstance(value, int) else format(value, '.4f')}")
+        within = intervals.get(name)
+        suffix = f" [{within[0]:.4f}, {within[1]:.4f}]" if within else ""
+        print(f"{name:24} {value if value is None or isinstance(value, int) else format(value, '.4f')}{suffix}")
     if given.json:
-        given.json.write_text(json.dumps(figures, indent=2) + "\n")
+        given.json.write_text(json.dumps(figures | {"intervals": intervals}, indent=2) + "\n")
     if given.transcripts:
         from videollm_ros.evaluation.transcripts import as_lines
 

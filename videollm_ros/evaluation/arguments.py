@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from videollm_ros.assistant import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings
 from videollm_ros.evaluation.scores.judged import ScoreSettings
 from videollm_ros.evaluation.scores.words import ExactMatcher, Matcher, SimulatorMatcher
 from videollm_ros.live import DEFAULT_THRESHOLD, SpeakRule
+from videollm_ros.live.speak_rule import Form
 
 MATCHERS = ("exact", "simulator", "similarity", "judge")
 
@@ -82,7 +84,7 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
     parser.add_argument("--instruction", default="", help="standing instruction, read but not answered")
     parser.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="theta")
-    parser.add_argument("--rule", choices=("paper", "plain"), default="paper", help="form of the rule that decides")
+    parser.add_argument("--rule", choices=get_args(Form), default="paper", help="form of the rule that decides")
     parser.add_argument(
         "--fps", type=float, default=0.0, help="frames per second; 0: the rate the model was trained at"
     )

@@ -8,6 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
+import numpy as np
+
+from videollm_ros.evaluation.scores.assignment import assign, time_differences
+from videollm_ros.evaluation.scores.intervals import Parts, interval, ratio
 from videollm_ros.live import Utterance
 from videollm_ros.sim import Event, Question, answer_is_right, matches, parse_event, quiet_intervals, quiet_minutes
 
@@ -36,22 +40,32 @@ class StreamScore:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
-    def figures(self) -> dict[str, float | None]:
-        """Return the figures, `answer_accuracy_<kind>` for every kind that was asked, None where nothing counts."""
-        precision, recall = _ratio(self.matched, self.utterances), _ratio(self.matched, self.events)
+    def parts(self) -> dict[str, Parts]:
+        """Return numerator and denominator of every figure, `answer_accuracy_<kind>` for every kind that was asked."""
         return {
-            "event_f1": _ratio(2 * self.matched, self.events + self.utterances),
-            "event_precision": precision,
-            "event_recall": recall,
-            "mean_time_difference": _ratio(sum(self.time_differences), len(self.time_differences)),
-            "false_per_quiet_minute": _ratio(self.false_in_quiet, self.quiet_minutes),
-            "repeats_per_event": _ratio(self.repeats, self.events),
-            "answer_accuracy": _ratio(self.right_answers.total(), self.questions.total()),
+            "event_f1": (2 * self.matched, self.events + self.utterances),
+            "event_precision": (self.matched, self.utterances),
+            "event_recall": (self.matched, self.events),
+            "mean_time_difference": (sum(self.time_differences), len(self.time_differences)),
+            "false_per_quiet_minute": (self.false_in_quiet, self.quiet_minutes),
+            "repeats_per_event": (self.repeats, self.events),
+            "answer_accuracy": (self.right_answers.total(), self.questions.total()),
             **{
-                f"answer_accuracy_{kind}": self.right_answers[kind] / self.questions[kind]
+                f"answer_accuracy_{kind}": (self.right_answers[kind], self.questions[kind])
                 for kind in sorted(self.questions)
             },
         }
+
+    def figures(self) -> dict[str, float | None]:
+        """Return the figures, None where nothing counts."""
+        return {name: ratio([parts]) for name, parts in self.parts().items()}
+
+
+def figure_intervals(scores: Sequence[StreamScore]) -> dict[str, tuple[float, float] | None]:
+    """Return the 95 % bootstrap interval over streams of every figure, None where there is too little to tell."""
+    parts = [score.parts() for score in scores]
+    names = sorted({name for each in parts for name in each})
+    return {name: interval([each.get(name, (0.0, 0.0)) for each in parts]) for name in names}
 
 
 def score_stream(
@@ -65,7 +79,8 @@ def score_stream(
     """Judge all that was said on one stream.
 
     A proactive utterance matches an event when it means it and comes within `tolerance` [s] of it. Each utterance and
-    each event counts once, nearest pairs first. Proactive utterances are false where there is nothing to say. Answers
+    each event counts once, in the pairing with most pairs and the least time between them. Proactive utterances are
+    false where there is nothing to say. Answers
     are the utterances whose `query_id` is the question's number.
     """
     proactive = [utterance for utterance in utterances if utterance.query is None]
@@ -94,17 +109,9 @@ def _kind(question: Question) -> str:
 
 
 def _match(proactive: Sequence[Utterance], events: Sequence[Event], tolerance: float) -> list[tuple[int, int]]:
-    candidates = sorted(
-        (abs(utterance.stamp - event.time), said, happened)
-        for said, utterance in enumerate(proactive)
-        for happened, event in enumerate(events)
-        if abs(utterance.stamp - event.time) <= tolerance and matches(utterance.text, event)
-    )
-    pairs: list[tuple[int, int]] = []
-    for _, said, happened in candidates:
-        if all(said != other and happened != event for other, event in pairs):
-            pairs.append((said, happened))
-    return pairs
+    costs = abs(time_differences([said.stamp for said in proactive], [event.time for event in events]))
+    means = np.array([[matches(said.text, event) for event in events] for said in proactive], bool)
+    return assign(costs, means.reshape(costs.shape) & (costs <= tolerance))
 
 
 def _is_repeat(proactive: Sequence[Utterance], index: int, within: float) -> bool:
@@ -113,7 +120,3 @@ def _is_repeat(proactive: Sequence[Utterance], index: int, within: float) -> boo
         proactive[index].stamp - earlier.stamp <= within and (parse_event(earlier.text) or earlier.text) == meaning
         for earlier in proactive[:index]
     )
-
-
-def _ratio(value: float, by: float) -> float | None:
-    return value / by if by else None

@@ -86,6 +86,10 @@ class TranscriptListener(StreamListener):
         """Note a failure."""
         self.transcript.notes.append(sentence)
 
+    def on_warning(self, sentence: str) -> None:
+        """Note what is unusual."""
+        self.transcript.notes.append(sentence)
+
     def _said(self, update: UtteranceUpdate) -> Said:
         image: RecordedImage | None = update.tag
         stamp = self.transcript.begin if image is None else image.stamp

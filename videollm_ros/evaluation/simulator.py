@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
 from videollm_ros.data.features import encode_frames
-from videollm_ros.evaluation.matching import StreamScore, score_stream
+from videollm_ros.evaluation.matching import StreamScore, figure_intervals, score_stream
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.live import LiveModel, StreamSession, Utterance
 from videollm_ros.live.speak_rule import DEFAULT_THRESHOLD
@@ -39,6 +40,8 @@ def evaluate_simulator(
     teacher_forced: bool = True,
     progress: bool = False,
     nothing_new: str | None = None,
+    fps: float | None = None,
+    view: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> tuple[dict[str, float | int | None], list[Transcript]]:
     """Run one stream per seed.
 
@@ -52,12 +55,14 @@ def evaluate_simulator(
         teacher_forced: measure the paper's metrics as well.
         progress: show a bar.
         nothing_new: what a model of the per-frame baseline says when there is nothing to say. It is no utterance.
+        fps: frames per second that the model watches. None: the rate it was trained at.
+        view: changes the rendered frames, [T, H, W, 3] uint8 to the same of any size.
 
     Returns:
         the figures (counts summed over streams, teacher-forced metrics averaged over them), and every transcript.
     """
     transcripts = [
-        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced, nothing_new)
+        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced, nothing_new, fps, view)
         for seed in tqdm(list(seeds), desc="evaluating", unit="stream", disable=not progress)
     ]
     total = StreamScore()
@@ -80,10 +85,13 @@ def _run(
     tolerance: float,
     teacher_forced: bool,
     nothing_new: str | None,
+    fps: float | None,
+    view: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Transcript:
     tabletop = Tabletop(seed, seconds, resolution)
-    fps = model.config.frame_fps
-    frames = model.prepare(tabletop.frames(fps))
+    fps = fps or model.config.frame_fps
+    rendered = tabletop.frames(fps)
+    frames = model.prepare(rendered if view is None else view(rendered))
     features = encode_frames(model.vision, frames)
     session = StreamSession(model, threshold=threshold)
     for number, question in enumerate(tabletop.questions):
@@ -97,3 +105,8 @@ def _run(
         # Without questions: the metrics suppose that a turn ends when something happens, not when somebody asks.
         metrics = stream_metrics(model, to_record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)
+
+
+def simulator_intervals(transcripts: Sequence[Transcript]) -> dict[str, tuple[float, float] | None]:
+    """Return the 95 % bootstrap interval over streams of every figure of the live session."""
+    return figure_intervals([transcript.score for transcript in transcripts])

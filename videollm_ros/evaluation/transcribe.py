@@ -53,6 +53,8 @@ def transcribe(
     """
     settings = settings or AssistantSettings()
     transcript = Transcript(recording.name)
+    if warning := model.config.rate_warning(settings.stream.fps or model.config.frame_fps):
+        transcript.notes.append(warning)
     watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries], window)
     for batch in Encoder(model, recording, settings.stream, transcript):
         watcher.watch(batch)

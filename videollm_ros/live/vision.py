@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +34,17 @@ class TowerFamily:
     """Pixel standard deviation, likewise."""
     num_prefix_tokens: int
     """Tokens before the patch grid. The first is the pooled output; without any it is `pooler_output`."""
+    pooler: frozenset[str]
+    """Modules and parameters that serve `pooler_output` alone, or nothing at all, by their last names."""
 
 
 TOWER_FAMILIES = {
-    "siglip_vision_model": TowerFamily(SiglipVisionModel, IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, 0),
-    "clip_vision_model": TowerFamily(CLIPVisionModel, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1),
+    "siglip_vision_model": TowerFamily(
+        SiglipVisionModel, IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, 0, frozenset({"head"})
+    ),
+    "clip_vision_model": TowerFamily(
+        CLIPVisionModel, OPENAI_CLIP_MEAN, OPENAI_CLIP_STD, 1, frozenset({"post_layernorm"})
+    ),
 }
 """By the `model_type` of the tower's configuration. A new family is a new row."""
 
@@ -97,7 +103,7 @@ class VisionEncoder(nn.Module):
             )
         self.tower = tower
         self.config = config
-        self._num_prefix_tokens = family.num_prefix_tokens
+        self._num_prefix_tokens, self._pooler = family.num_prefix_tokens, family.pooler
         mean, std = torch.tensor(family.mean), torch.tensor(family.std)
         # One multiplication and addition instead of three steps over every pixel: (x / 255 - mean) / std.
         self.register_buffer("scale", 1 / (255 * std.view(1, 3, 1, 1)), persistent=False)
@@ -107,6 +113,14 @@ class VisionEncoder(nn.Module):
     def hidden_size(self) -> int:
         """Return the width of a vision feature, d_vision."""
         return int(self.tower.config.hidden_size)
+
+    def unused_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the tower's parameters that no feature depends on. In training they would wait for a gradient."""
+        if self.config.frame_token_cls and not self._num_prefix_tokens:
+            return
+        for name, parameter in self.tower.named_parameters():
+            if not self._pooler.isdisjoint(name.split(".")):
+                yield parameter
 
     def forward(self, frames: Tensor) -> Tensor:
         """Encode frames.

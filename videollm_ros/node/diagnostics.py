@@ -130,7 +130,7 @@ def speech_status(stream: StreamSnapshot, error: LastError) -> DiagnosticStatus:
     values = {
         "muted": str(stream.muted).lower(),
         "utterances": stream.utterances,
-        "unasked utterances held back": sum(stream.held_back.values()),
+        "proactive utterances held back": sum(stream.held_back.values()),
         **{f"held back: {reason}": count for reason, count in stream.held_back.items()},
         "queries waiting": stream.queries_waiting,
         "queries answered": stream.queries_answered,

@@ -111,11 +111,8 @@ def check_trainable(model: LiveModel, trainable: TrainableConfig) -> None:
 
 def _train_vision(model: LiveModel) -> None:
     model.vision.requires_grad_(True)
-    # Without a pooled token nothing uses the pooling head, and what is unused must not wait for a gradient.
-    tower = model.vision.tower
-    head = getattr(tower, "head", None) or getattr(getattr(tower, "vision_model", None), "head", None)
-    if head is not None and not model.config.frame_token_cls:
-        head.requires_grad_(False)
+    for parameter in model.vision.unused_parameters():  # several processes would wait for its gradient
+        parameter.requires_grad_(False)
 
 
 def _add_lora(model: LiveModel, trainable: TrainableConfig, base: str) -> None:

@@ -96,6 +96,9 @@ const connection = new Connection({
   lost(sentence) {
     showAsking(false);
     problem("connection", "bad", sentence);
+    element("state").dataset.level = "bad"; // what was known may be wrong by now
+    element("state").lastChild.textContent = "no console";
+    image.parentElement.classList.add("stale");
   },
 });
 

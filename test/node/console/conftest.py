@@ -106,9 +106,9 @@ def console_process(tmp_path_factory):
     """Starts a console with a token; gives its port."""
 
     @contextlib.contextmanager
-    def start(token):
+    def start(token, port=0):
         log = tmp_path_factory.mktemp("console") / "console.log"
-        command = [sys.executable, "-m", "videollm_ros.node.console", "--ros-args", "-p", "port:=0"]
+        command = [sys.executable, "-m", "videollm_ros.node.console", "--ros-args", "-p", f"port:={port}"]
         with log.open("w") as output:
             environment = {**os.environ, "VIDEOLLM_CONSOLE_TOKEN": token}
             process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

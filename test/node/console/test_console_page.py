@@ -358,3 +358,23 @@ def test_the_page_survives_the_restart_of_the_assistant(open_page, graph, end):
     page.click("#send")
     assert last_answer(page, question).locator(".text").inner_text()
     holds(page, "document.getElementById('send').textContent === 'Ask'")
+
+
+def test_the_page_survives_the_restart_of_the_console_and_says_when_the_token_is_another(
+    browser, console_process, client
+):
+    with contextlib.closing(browser.new_context()) as context:
+        context.set_default_timeout(SECONDS)
+        page = context.new_page()
+        with console_process(TOKEN) as port:
+            page.goto(f"http://127.0.0.1:{port}/?token={TOKEN}")
+            page.wait_for_selector('#state[data-level="ok"]')
+        page.wait_for_selector('#state:not([data-level="ok"])')
+        with console_process(TOKEN, port):
+            page.wait_for_selector('#state[data-level="ok"]')
+            question = "What is on the table after the restart?"
+            page.fill("#question", question)
+            page.click("#send")
+            assert last_answer(page, question).locator(".text").inner_text()
+        with console_process("another-token-altogether", port):
+            says(page, "started again with another token")

@@ -10,7 +10,6 @@ import secrets
 import sys
 
 import rclpy
-from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
@@ -18,6 +17,7 @@ from videollm_ros.node.console.access import MIN_TOKEN
 from videollm_ros.node.console.node import ConsoleNode
 from videollm_ros.node.console.server import Server
 from videollm_ros.node.console.web import Console
+from videollm_ros.node.run_node import START_ERRORS, in_one_sentence
 from videollm_ros.node.spinning import spin_until_signalled
 
 TOKEN_VARIABLE = "VIDEOLLM_CONSOLE_TOKEN"
@@ -47,14 +47,14 @@ def is_loopback(host: str) -> bool:
 
 def main(args: list[str] | None = None) -> int:
     """Serve until an interrupt. Returns the exit code: 1 when it could not start."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         token = choose_token()
         node = ConsoleNode()
         host = node.host
         server = Server(Console(node).app(token, host), host, node.port)
-    except (ParameterException, ValueError, OSError) as error:
-        print(f"console: {error}", file=sys.stderr)
+    except START_ERRORS as error:
+        print(f"console: {in_one_sentence(error)}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
     if not is_loopback(host):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+from action_msgs.msg import GoalStatus
+from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.node import Node
 
@@ -54,6 +56,8 @@ class Engine:
     server: str
     goal: Callable[[str], Mapping[str, object]]
     """Text -> field of the goal, dotted where nested, -> value."""
+    stop: Mapping[str, object] | None = None
+    """Goal that stops the speech, where the server refuses to cancel one."""
 
 
 ENGINES = (
@@ -85,6 +89,8 @@ ENGINES = (
             "sound_request.volume": 1.0,
             "sound_request.arg": text,
         },
+        # Its server refuses every cancel request. It stops on the request ALL, PLAY_STOP.
+        stop={"sound_request.sound": -1, "sound_request.command": 0},
     ),
 )
 PROCESS = "process"
@@ -102,8 +108,8 @@ class ActionVoice:
         """
         self.name = engine.name
         self._node, self._engine = node, engine
-        self._type = _first_type(engine)
-        self._client = ActionClient(node, self._type, engine.server)
+        self.action_type = _first_type(engine)
+        self._client = ActionClient(node, self.action_type, engine.server)
         self._goal: Any = None  # the accepted goal's handle
         self._speaking = False
         self._wanted = 0  # number of the newest text: late callbacks of older ones change nothing
@@ -116,47 +122,64 @@ class ActionVoice:
     @property
     def is_speaking(self) -> bool:
         """Whether the goal has no result yet."""
-        return self._speaking
+        return self._speaking and self.is_available  # a server that has died sends no result
 
     def say(self, text: str) -> None:
         """Send the goal."""
         if not self.is_available:
             raise VoiceError(f"The action server {self._engine.server} of {self.name} is not there.")
-        goal = self._type.Goal()
-        for path, value in self._engine.goal(text).items():
-            *parents, field = path.split(".")
-            part = goal
-            for parent in parents:
-                part = getattr(part, parent)
-            setattr(part, field, value)
         self._speaking, self._goal = True, None
         self._wanted += 1
         number = self._wanted
-        self._client.send_goal_async(goal).add_done_callback(lambda future: self._accepted(number, future.result()))
+        sent = self._client.send_goal_async(self._filled_in(self._engine.goal(text)))
+        sent.add_done_callback(lambda future: self._accepted(number, future.result()))
 
     def stop(self) -> None:
         """Cancel the goal. One that is not accepted yet is cancelled as soon as it is."""
         self._wanted += 1
         self._speaking = False
         if self._goal is not None:
-            self._goal.cancel_goal_async()
+            self._cancel(self._goal)
             self._goal = None
+
+    def _filled_in(self, fields: Mapping[str, object]) -> Any:
+        goal = self.action_type.Goal()
+        for path, value in fields.items():
+            *parents, field = path.split(".")
+            part = goal
+            for parent in parents:
+                part = getattr(part, parent)
+            setattr(part, field, value)
+        return goal
+
+    def _cancel(self, goal: Any) -> None:
+        if self._engine.stop is not None:
+            self._client.send_goal_async(self._filled_in(self._engine.stop))
+        else:
+            goal.cancel_goal_async().add_done_callback(lambda future: self._cancelled(future.result()))
+
+    def _cancelled(self, response: Any) -> None:
+        if response.return_code == CancelGoal.Response.ERROR_REJECTED:
+            self._node.get_logger().warning(f"{self.name} refused to stop a line.", throttle_duration_sec=10.0)
 
     def _accepted(self, number: int, goal: Any) -> None:
         if number != self._wanted:
             if goal.accepted:
-                goal.cancel_goal_async()
+                self._cancel(goal)
             return
         if not goal.accepted:
             self._node.get_logger().warning(f"{self.name} refused to say a line.", throttle_duration_sec=10.0)
             self._speaking = False
             return
         self._goal = goal
-        goal.get_result_async().add_done_callback(lambda _: self._finished(number))
+        goal.get_result_async().add_done_callback(lambda future: self._finished(number, future.result()))
 
-    def _finished(self, number: int) -> None:
-        if number == self._wanted:
-            self._speaking, self._goal = False, None
+    def _finished(self, number: int, response: Any) -> None:
+        if number != self._wanted:
+            return
+        self._speaking, self._goal = False, None
+        if response.status == GoalStatus.STATUS_ABORTED:
+            self._node.get_logger().warning(f"{self.name} failed to say a line.", throttle_duration_sec=10.0)
 
 
 class ProcessVoice:
