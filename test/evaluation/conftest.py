@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from rosbags.rosbag2 import StoragePlugin
 
 from videollm_ros.evaluation.__main__ import main
@@ -41,6 +42,22 @@ def unsure_model() -> LiveModel:
     model = LiveModel.from_pretrained(DEMO, device="cpu")
     model.llm.model.norm.weight.data *= 0.3
     return model
+
+
+@pytest.fixture(scope="session")
+def weak_checkpoint(tmp_path_factory) -> Path:
+    """The demo checkpoint with noise on the decoder's weights: it misses events, says wrong ones, and speaks too often.
+
+    The deviation of the noise is 0.6 times that of each weight. On it curves over theta are worth looking at.
+    """
+    model = LiveModel.from_pretrained(DEMO, device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    for weight in model.llm.model.layers.parameters():
+        if weight.ndim > 1:
+            weight.data += 0.6 * weight.std() * torch.randn(weight.shape, generator=generator)
+    folder = tmp_path_factory.mktemp("weak") / "weak"
+    model.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,20 @@ def test_two_results_are_compared_by_recording(evaluate, videos, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_sweep_of_a_weak_checkpoint_trades_found_events_against_false_alarms(
+    evaluate, videos, weak_checkpoint, tmp_path
+):
+    command = ["sweep", *sorted(videos.glob("*.mp4")), "--annotations", videos / "notes", "--checkpoint"]
+    thetas = ["--thresholds", 0.3, 0.725, 0.95, 0.99, 0.999]
+    assert evaluate(*command, weak_checkpoint, *thetas, "--output", tmp_path / "swept")[0] == 0
+    rows = json.loads((tmp_path / "swept" / "sweep.json").read_text())["thresholds"]
+    false = [row["false_per_quiet_minute"]["value"] for row in rows]
+    recall = [row["event_recall"]["value"] for row in rows]
+    assert false[-1] > false[0] and recall[-1] > recall[0]
+    assert 0.1 < max(row["event_f1"]["value"] for row in rows) < 0.95
+
+
+@pytest.mark.slow
 def test_a_sweep_recommends_a_threshold(evaluate, videos, tmp_path):
     command = ["sweep", *sorted(videos.glob("*.mp4"))[:2], "--annotations", videos / "notes"]
     code, out, _ = evaluate(*command, "--thresholds", 0.5, 0.725, 1.0, "--output", tmp_path / "swept")

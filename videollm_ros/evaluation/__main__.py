@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Run `python -m videollm_ros.evaluation`: on recordings, or on streams of the simulator."""
+"""Run `python -m videollm_ros.evaluation`: on recordings, on benchmarks, or on streams of the simulator."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands
+from videollm_ros.evaluation.benchmarks.options import COMMANDS, add_benchmark_commands
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
@@ -19,11 +20,11 @@ def main() -> int:
     parser = _parser()
     given = parser.parse_args()
     if given.command != "simulator":
-        return _on_recordings(given)
+        return _run(given)
     for path in (given.json, given.transcripts):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path} cannot be written: there is no folder {path.parent}")
-    return _on_simulator(given)
+    return _export(given) if given.export else _on_simulator(given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,10 +40,29 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
     simulator.add_argument("--device", default="auto")
     simulator.add_argument("--dtype", default="auto")
+    simulator.add_argument(
+        "--export", type=Path, metavar="FOLDER", help="write the streams in ProactiveVideoQA's format, and run nothing"
+    )
     simulator.add_argument("--json", type=Path, help="file for the figures")
     simulator.add_argument("--transcripts", type=Path, help="file for everything that was said, one JSON line a stream")
     add_recording_commands(commands)
+    add_benchmark_commands(commands)
     return parser
+
+
+def _export(given: argparse.Namespace) -> int:
+    """Write streams of the simulator as a benchmark and return the exit code."""
+    from videollm_ros.evaluation.benchmarks.simulator_export import export_simulator
+
+    try:
+        annotations = export_simulator(given.export, given.seeds, given.seconds, given.resolution)
+    except (OSError, ValueError) as error:
+        print(f"videollm-evaluate: {error}", file=sys.stderr)
+        return 2
+    videos = given.export / "videos"
+    print(f"{annotations} is written. To score a checkpoint on it:")
+    print(f"  videollm-evaluate proactivevideoqa {annotations} --videos {videos} --match simulator --output OUT")
+    return 0
 
 
 def _on_simulator(given: argparse.Namespace) -> int:
@@ -80,13 +100,19 @@ def _on_simulator(given: argparse.Namespace) -> int:
     return 0
 
 
-def _on_recordings(given: argparse.Namespace) -> int:
-    """Run a command on recordings and return the exit code."""
+def _run(given: argparse.Namespace) -> int:
+    """Run a command on recordings or a benchmark and return the exit code."""
+    from videollm_ros.evaluation.benchmarks.command import run_command
     from videollm_ros.evaluation.compare import compare
     from videollm_ros.evaluation.record_commands import evaluate_recordings
     from videollm_ros.evaluation.sweep import sweep
 
-    run = {"bag": evaluate_recordings, "video": evaluate_recordings, "compare": compare, "sweep": sweep}
+    run = dict.fromkeys(COMMANDS, run_command) | {
+        "bag": evaluate_recordings,
+        "video": evaluate_recordings,
+        "compare": compare,
+        "sweep": sweep,
+    }
     try:
         run[given.command](given)
     except (OSError, ValueError) as error:

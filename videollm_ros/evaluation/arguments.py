@@ -36,10 +36,19 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
             "--rate", type=float, default=0.0, help="Hz of the pictures; 0: the media's own, 30 of a folder"
         )
     for parser in (bag, video, sweep):
-        _add_watching(parser)
-        _add_scoring(parser, annotations_needed=parser is sweep)
+        add_watching(parser)
+        parser.add_argument("--queries", type=Path, help='what is asked: JSON lines {"time": seconds, "text": "..."}')
+        parser.add_argument(
+            "--annotations",
+            type=Path,
+            required=parser is sweep,
+            help='what happened: JSON lines {"time": seconds since the first image, "text": "..."}; '
+            "for several recordings a folder with NAME.jsonl for each",
+        )
+        add_scoring(parser)
         parser.add_argument("--output", type=Path, required=True, help="folder for the results; it need not exist")
     for parser in (bag, video):
+        add_window(parser)
         parser.add_argument(
             "--real-time",
             action="store_true",
@@ -51,6 +60,17 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
     compare.add_argument("--output", type=Path, help="folder for the comparison; without it, only a table is printed")
 
 
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add the baseline that sees the last frames alone."""
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=0,
+        metavar="N",
+        help="a baseline: the same model with the last N frames alone in its context, for example 4",
+    )
+
+
 def _add_bag(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--topic", default="", help="image topic; not needed when there is only one")
     parser.add_argument("--query-topic", nargs="?", const="", help="std_msgs/String topic with queries")
@@ -59,9 +79,9 @@ def _add_bag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_watching(parser: argparse.ArgumentParser) -> None:
+def add_watching(parser: argparse.ArgumentParser) -> None:
+    """Add what says how the model watches."""
     parser.add_argument("--checkpoint", help="folder or hub id; without it, the demo checkpoint")
-    parser.add_argument("--queries", type=Path, help='what is asked: JSON lines {"time": seconds, "text": "..."}')
     parser.add_argument("--instruction", default="", help="standing instruction, read but not answered")
     parser.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="theta")
     parser.add_argument("--rule", choices=get_args(Form), default="paper", help="form of the rule that decides")
@@ -81,15 +101,9 @@ def _add_watching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="auto")
 
 
-def _add_scoring(parser: argparse.ArgumentParser, annotations_needed: bool) -> None:
+def add_scoring(parser: argparse.ArgumentParser) -> None:
+    """Add what says how transcripts are judged."""
     defaults = ScoreSettings()
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        required=annotations_needed,
-        help='what happened: JSON lines {"time": seconds since the first image, "text": "..."}; '
-        "for several recordings a folder with NAME.jsonl for each",
-    )
     parser.add_argument("--match", choices=MATCHERS, default="exact", help="how texts are compared")
     parser.add_argument("--similarity-model", default="sentence-transformers/all-mpnet-base-v2")
     parser.add_argument("--judge-model", help="model of an OpenAI-compatible server")
@@ -111,6 +125,8 @@ def watch_settings(given: argparse.Namespace) -> AssistantSettings:
         raise ValueError(
             f"--fps {given.fps} and --max-gap {given.max_gap}: the rate is not negative, the gap above 0 s."
         )
+    if getattr(given, "window", 0) < 0:
+        raise ValueError(f"--window {given.window}: a number of frames is not negative.")
     SpeakRule(given.threshold, given.rule)  # says what is no probability before a model is loaded
     return AssistantSettings(
         stream=StreamSettings(

@@ -43,6 +43,7 @@ class Batch:
     embeds: Tensor
     """[T, n, d_model]."""
     thumbnails: list[bytes]
+    """One per frame, or none at all."""
     new_stream: bool
 
 

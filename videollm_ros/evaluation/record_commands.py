@@ -42,6 +42,8 @@ def evaluate_recordings(given: argparse.Namespace) -> None:
         ValueError, OSError: the recordings, the annotations, the checkpoint or the settings are of no use.
     """
     watching, scoring = watch_settings(given), score_settings(given)
+    if given.window and given.real_time:
+        raise ValueError("--window is a baseline to compare with, which the node has not: leave out --real-time.")
     recordings = open_recordings(given)
     # What is of no use is said before a model is loaded.
     events = [events_of(given.annotations, recording, len(recordings)) for recording in recordings]
@@ -58,7 +60,7 @@ def evaluate_recordings(given: argparse.Namespace) -> None:
         if given.real_time:
             transcript = transcribe_in_real_time(model, recording, watching, queries)
         else:
-            transcript = transcribe_with_progress(model, recording, watching, queries)
+            transcript = transcribe_with_progress(model, recording, watching, queries, given.window)
         asked = [*recording.queries(), *queries]
         results.append(make_result(transcript, happened, asked, scoring))
         folder = given.output if len(recordings) == 1 else given.output / recording.name
@@ -120,7 +122,7 @@ def events_of(annotations: Path | None, recording: Recording, count: int) -> lis
 
 
 def transcribe_with_progress(
-    model: LiveModel, recording: Recording, watching: AssistantSettings, queries: Sequence[Any]
+    model: LiveModel, recording: Recording, watching: AssistantSettings, queries: Sequence[Any], window: int = 0
 ) -> Transcript:
     """Let the model watch a recording behind a progress bar.
 
@@ -128,7 +130,7 @@ def transcribe_with_progress(
         ValueError: see `transcribe`.
     """
     with tqdm(desc=recording.name, unit="frame", disable=not sys.stderr.isatty()) as bar:
-        return transcribe(model, recording, watching, queries, lambda so_far: _show(bar, so_far))
+        return transcribe(model, recording, watching, queries, lambda so_far: _show(bar, so_far), window)
 
 
 def describe_settings(
@@ -140,6 +142,7 @@ def describe_settings(
         "fps": watching.stream.fps or model.config.frame_fps,
         "context": dataclasses.asdict(watching.context),
         "repeat_window": watching.speech.repeat_window,
+        "window": getattr(given, "window", 0),
         "topic": getattr(given, "topic", ""),
         "stamps": getattr(given, "stamps", "media time"),
         "real_time": getattr(given, "real_time", False),

@@ -19,6 +19,7 @@ from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.encoder import Batch, Encoder
 from videollm_ros.evaluation.recording import Recording
 from videollm_ros.evaluation.transcript import ANSWERS, SILENT, SPEAKS, Decision, Said, Transcript
+from videollm_ros.evaluation.window_session import make_window_session
 from videollm_ros.live import FrameDecision, LiveModel, Utterance
 from videollm_ros.media.bags import NANOSECONDS, to_seconds
 
@@ -33,6 +34,7 @@ def transcribe(
     settings: AssistantSettings | None = None,
     queries: Sequence[AnnotatedQuery] = (),
     on_batch: Callable[[Transcript], None] | None = None,
+    window: int = 0,
 ) -> Transcript:
     """Let the model watch a whole recording.
 
@@ -42,6 +44,7 @@ def transcribe(
         settings: how it watches.
         queries: what is asked when. A query is asked at its time, and before the first image at the first image.
         on_batch: called after every batch of frames with the transcript so far.
+        window: the model sees the last so many frames alone (see `window_session`). 0: all that its context holds.
 
     Raises:
         BagError, VideoError: the recording cannot be read to its end.
@@ -52,7 +55,7 @@ def transcribe(
     transcript = Transcript(recording.name)
     if warning := model.config.rate_warning(settings.stream.fps or model.config.frame_fps):
         transcript.notes.append(warning)
-    watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries])
+    watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries], window)
     for batch in Encoder(model, recording, settings.stream, transcript):
         watcher.watch(batch)
         if on_batch is not None:
@@ -74,9 +77,14 @@ class Watcher:
     """
 
     def __init__(
-        self, model: LiveModel, settings: AssistantSettings, transcript: Transcript, queries: Sequence[AnnotatedQuery]
+        self,
+        model: LiveModel,
+        settings: AssistantSettings,
+        transcript: Transcript,
+        queries: Sequence[AnnotatedQuery],
+        window: int = 0,
     ) -> None:
-        self.session = make_session(model, settings)
+        self.session = make_window_session(model, settings, window) if window else make_session(model, settings)
         self._policy = SpeechPolicy(settings.speech)
         self.transcript = transcript
         self._queries = sorted(queries, key=lambda query: query.time)
@@ -95,7 +103,7 @@ class Watcher:
             self.session.reset()
             self._policy.forget()
         self._ask(batch)
-        for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=True):
+        for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=bool(batch.thumbnails)):
             transcript.thumbnails[self._time(stamp)] = picture
         stamps = [to_seconds(stamp) for stamp in batch.stamps]
         for event in self.session.observe_embeds(batch.embeds, stamps, self._policy.may_speak, batch.stamps):
@@ -136,7 +144,7 @@ class Watcher:
         while self._queries and to_seconds(begin + round(self._queries[0].time * 1e9)) <= last:
             query = self._queries.pop(0)
             stamp = to_seconds(begin + round(query.time * 1e9))
-            if not self.session.state.frames_read:
+            if batch.new_stream:
                 stamp = max(stamp, first)
             self.session.ask(query.text, stamp, request=stamp)
 

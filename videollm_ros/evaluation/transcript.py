@@ -17,7 +17,7 @@ from typing import Any
 from videollm_ros.media.bags import NANOSECONDS
 
 SILENT, SPEAKS, ANSWERS = "silent", "speaks", "answers"
-_COLUMNS = ("stamp", "time", "stream", "speak_probability", "threshold", "decision")
+DECISION_COLUMNS = ("stamp", "time", "stream", "speak_probability", "threshold", "decision")
 
 
 @dataclass(frozen=True)
@@ -93,23 +93,30 @@ def write_transcript(transcript: Transcript, folder: Path) -> None:
     """Write utterances.jsonl and decisions.csv into a folder."""
     with (folder / "utterances.jsonl").open("w", encoding="utf-8", newline="\n") as file:
         for said in transcript.utterances:
-            line: dict[str, Any] = {
-                "stamp": _stamp_text(said.stamp),
-                "time": said.time,
-                "text": said.text,
-                "query": said.query,
-                "speak_probability": round(said.speak_probability, 6),
-                "truncated": said.truncated,
-            }
-            if said.latency is not None:
-                line["latency"] = round(said.latency, 3)
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(utterance_line(said), ensure_ascii=False) + "\n")
     with (folder / "decisions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        for each in transcript.decisions:
-            probability, threshold = f"{each.speak_probability:.6f}", f"{each.threshold:g}"
-            writer.writerow((_stamp_text(each.stamp), each.time, each.stream, probability, threshold, each.decision))
+        writer.writerow(DECISION_COLUMNS)
+        writer.writerows(map(decision_row, transcript.decisions))
+
+
+def utterance_line(said: Said) -> dict[str, Any]:
+    """Return an utterance as one line of utterances.jsonl."""
+    line: dict[str, Any] = {
+        "stamp": _stamp_text(said.stamp),
+        "time": said.time,
+        "text": said.text,
+        "query": said.query,
+        "speak_probability": round(said.speak_probability, 6),
+        "truncated": said.truncated,
+    }
+    return line if said.latency is None else line | {"latency": round(said.latency, 3)}
+
+
+def decision_row(decision: Decision) -> tuple[str | float, ...]:
+    """Return a decision as one row of decisions.csv, in the order of `DECISION_COLUMNS`."""
+    probability, threshold = f"{decision.speak_probability:.6f}", f"{decision.threshold:g}"
+    return (_stamp_text(decision.stamp), decision.time, decision.stream, probability, threshold, decision.decision)
 
 
 def _stamp_text(stamp: int) -> str:

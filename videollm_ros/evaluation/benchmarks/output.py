@@ -1,0 +1,159 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Write the results of a benchmark: utterances.jsonl, decisions.csv, metrics.json, report.html and what it adds."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from videollm_ros.data.whole_file import whole_file
+from videollm_ros.evaluation.benchmarks.benchmark import Item, Record, Scored
+from videollm_ros.evaluation.benchmarks.figures import ratios, with_intervals
+from videollm_ros.evaluation.report.html import Section, column, number, write_page
+from videollm_ros.evaluation.report.page import LABELS, facts
+from videollm_ros.evaluation.results import write_metrics
+from videollm_ros.evaluation.transcript import DECISION_COLUMNS, decision_row, utterance_line
+
+_MOST_ROWS = 2000  # of items in the report
+_MOST_TILES = 6
+
+
+def write_results(
+    name: str,
+    items: Sequence[Item],
+    records: Sequence[Record],
+    scored: Scored,
+    provenance: dict[str, Any],
+    missing: dict[str, str],
+    output: Path,
+) -> dict[str, Any]:
+    """Write the results into a folder and return what stands in metrics.json.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    figures = with_intervals(scored.parts, [item.video for item in items], scored.averages)
+    metrics = (
+        figures
+        | scored.more
+        | {
+            "benchmark": name,
+            "notes": scored.notes,
+            "baselines": scored.baselines,
+            "items": [
+                {"id": item.id, "video": item.video, "figures": ratios([parts])}
+                for item, parts in zip(items, scored.parts, strict=True)
+            ],
+            "missing": missing,
+            "videos": len({item.video for item in items}),
+            "frames": sum(len(record.transcript.decisions) for record in records),
+            "seconds": sum(record.transcript.seconds for record in records),
+            **provenance,
+        }
+    )
+    _write_transcripts(items, records, output)
+    for file, content in scored.files.items():
+        with whole_file(output / file) as opened:
+            json.dump(content, opened, indent=1, ensure_ascii=False)
+    write_metrics(metrics, output)
+    _write_report(list(figures), metrics, _said(items, records), output / "report.html")
+    return metrics
+
+
+def _write_transcripts(items: Sequence[Item], records: Sequence[Record], output: Path) -> None:
+    """Write what was said and decided on all items, in the order of the annotations."""
+    with whole_file(output / "utterances.jsonl") as file:
+        for item, record in zip(items, records, strict=True):
+            for said in record.transcript.utterances:
+                file.write(json.dumps({"item": item.id} | utterance_line(said), ensure_ascii=False) + "\n")
+    with whole_file(output / "decisions.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("item", *DECISION_COLUMNS))
+        for item, record in zip(items, records, strict=True):
+            writer.writerows((item.id, *decision_row(each)) for each in record.transcript.decisions)
+
+
+def _write_report(figures: Sequence[str], metrics: dict[str, Any], said: list[Section], path: Path) -> None:
+    text = (
+        f"{len(metrics['items'])} items of {metrics['videos']} videos, {metrics['seconds'] / 60:.1f} minutes. "
+        f"{len(metrics['missing'])} are missing. {metrics['checkpoint']['name']}."
+    )
+    heading = {"type": "heading", "title": metrics["benchmark"], "text": text, "notes": metrics["notes"]}
+    tiles = [_tile(label(name), metrics[name]) for name in figures[:_MOST_TILES]]
+    sections: list[Section] = [heading, {"type": "tiles", "tiles": tiles}, _figures(figures, metrics)]
+    sections += [_items(metrics), *said, *_missing(metrics["missing"]), facts(metrics)]
+    write_page(metrics["benchmark"], sections, path)
+
+
+def label(name: str) -> str:
+    """Return the name of a figure for people."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def _tile(name: str, value: Any) -> dict[str, str]:
+    if isinstance(value, dict):
+        low, high = value["interval"]
+        return {"label": name, "value": number(value["value"]), "small": f"95 %: {low:.3f} to {high:.3f}"}
+    return {"label": name, "value": number(value), "small": ""}
+
+
+def _figures(figures: Sequence[str], metrics: dict[str, Any]) -> Section:
+    baselines = metrics["baselines"]
+    columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
+    rows = [
+        [label(name), number(metrics[name]), *(number(values.get(name)) for values in baselines.values())]
+        for name in figures
+    ]
+    hint = "Square brackets: 95 % interval by bootstrap over videos."
+    return {"type": "table", "title": "Figures", "hint": hint, "columns": columns, "rows": rows}
+
+
+def _items(metrics: dict[str, Any]) -> Section:
+    shown = metrics["items"][:_MOST_ROWS]
+    names = list(dict.fromkeys(name for each in shown for name in each["figures"]))[:_MOST_TILES]
+    columns = [column("item"), *(column(label(name), number=True) for name in names)]
+    rows = [[each["id"], *(number(each["figures"].get(name)) for name in names)] for each in shown]
+    left_out = len(metrics["items"]) - len(shown)
+    hint = f"{left_out} more stand in metrics.json." if left_out else ""
+    return {"type": "table", "title": "Items", "hint": hint, "columns": columns, "rows": rows}
+
+
+def _said(items: Sequence[Item], records: Sequence[Record]) -> list[Section]:
+    """List what was said, to read along."""
+    rows = [
+        [item.id, f"{said.time:.2f}", said.text, said.query or ""]
+        for item, record in zip(items, records, strict=True)
+        for said in record.transcript.utterances
+    ]
+    if not rows:
+        return []
+    columns = [column("item"), column("second", number=True), column("said", text=True), column("asked", text=True)]
+    left_out = len(rows) - _MOST_ROWS
+    hint = f"{left_out} more stand in utterances.jsonl." if left_out > 0 else ""
+    return [{"type": "table", "title": "What was said", "hint": hint, "columns": columns, "rows": rows[:_MOST_ROWS]}]
+
+
+def _missing(missing: dict[str, str]) -> list[Section]:
+    if not missing:
+        return []
+    columns = [column("item"), column("why", text=True)]
+    rows = [list(each) for each in list(missing.items())[:_MOST_ROWS]]
+    return [{"type": "table", "title": "Not run", "columns": columns, "rows": rows}]
+
+
+def print_figures(metrics: dict[str, Any], output: Path) -> None:
+    """Print the figures and where everything lies."""
+    print(f"{metrics['benchmark']}: {len(metrics['items'])} items, {metrics['frames']} frames")
+    for name, value in metrics.items():
+        if isinstance(value, dict) and "interval" in value:
+            low, high = value["interval"]
+            print(f"{name:32} {value['value']:.4f} [{low:.4f}, {high:.4f}]")
+        elif isinstance(value, float) and name != "seconds":
+            print(f"{name:32} {value:.4f}")
+    for note in metrics["notes"]:
+        print(note)
+    print(f"written to {output}; look at {output / 'report.html'}")

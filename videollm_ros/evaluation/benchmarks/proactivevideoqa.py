@@ -1,0 +1,87 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run `proactivevideoqa`: a question at the beginning, and replies when the video shows something (PAUC).
+
+The format is the public one of ProactiveVideoQA, in which the simulator's streams can be exported as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
+from videollm_ros.evaluation.benchmarks.video_questions import AnnotationFile, VideoQuestions
+from videollm_ros.evaluation.scores.baselines import baselines
+from videollm_ros.evaluation.scores.figures import count
+from videollm_ros.evaluation.scores.judged import ScoreSettings, judge
+from videollm_ros.evaluation.transcript import Transcript
+from videollm_ros.live import LiveModel
+
+_SUBTITLE = "Subtitle:"
+_FIRST = ("pauc", "false_per_quiet_minute", "repeat_rate")
+_NOTE = (
+    "PAUC does not punish talking all the time. Read it beside the false utterances per quiet minute and the repeats."
+)
+
+
+class ProactiveVideoQaBenchmark:
+    """Ask, watch to the end, and score every reply within the reply spans.
+
+    Args:
+        annotations: anno.json of a subset.
+        questions: the videos, and how the model watches.
+        scoring: how replies are judged.
+    """
+
+    name = "proactivevideoqa"
+
+    def __init__(self, annotations: Path, questions: VideoQuestions, scoring: ScoreSettings) -> None:
+        self._file, self._questions, self._scoring = AnnotationFile(annotations), questions, scoring
+
+    def items(self) -> list[Item]:
+        """Return the entries: what is asked, and what should be said when."""
+        items = []
+        for number, entry in enumerate(self._file.entries, 1):
+            try:
+                turns = [turn for turn in entry["conversation"] if turn["role"] == "user"]
+                asked = [turn for turn in turns if not turn["content"].startswith(_SUBTITLE)]
+                queries = [AnnotatedQuery(float(turn["time"]), turn["content"]) for turn in asked]
+                spans = [(turn["content"], *map(float, turn["reply_timespan"])) for turn in entry["answer"]]
+                events = [AnnotatedEvent(begin, text, end) for text, begin, end in spans]
+                items.append(
+                    Item(f"{number} {entry['question_id']}", entry["video"], (queries, events, len(turns) - len(asked)))
+                )
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise self._file.fail(number, error) from error
+        return items
+
+    def missing(self, item: Item) -> str:
+        """Return as a sentence that a video is not there."""
+        return self._questions.missing(item.video)
+
+    def run(self, model: LiveModel, item: Item) -> Record:
+        """Ask at the time of the question and watch to the end."""
+        queries, _, subtitles = item.content
+        record = self._questions.watch(model, item.id, item.video, queries)
+        if subtitles:
+            record.transcript.notes.append(f"{subtitles} subtitles were not read.")
+        return record
+
+    def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
+        """Score the replies."""
+        pairs = list(zip(items, records, strict=True))
+        parts = [self._count(item.content[1], record.transcript) for item, record in pairs]
+        recordings = [(item.content[1], record.transcript.seconds) for item, record in pairs]
+        subtitles = sum(item.content[2] for item in items)
+        notes = [_NOTE, *([f"{subtitles} subtitles were not read: only the video was watched."] if subtitles else [])]
+        return Scored(parts, baselines(recordings, self._scoring), notes=notes)
+
+    def _count(self, events: Sequence[AnnotatedEvent], transcript: Transcript) -> ItemParts:
+        """Count one entry. For PAUC the answer to the question is a reply like any other; it is no false alarm."""
+        seconds = transcript.seconds
+        proactive = count(judge(transcript.proactive, events, self._scoring), seconds, self._scoring).parts
+        replies = count(judge(transcript.utterances, events, self._scoring), seconds, self._scoring).parts
+        parts = proactive | {"pauc": replies["pauc"]}
+        return {name: parts[name] for name in [*_FIRST, *(name for name in parts if name not in _FIRST)]}

@@ -1,0 +1,106 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Run `streamingbench-proactive`: say something when the video shows it (StreamingBench, proactive output)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
+from videollm_ros.evaluation.benchmarks.figures import ratios
+from videollm_ros.evaluation.benchmarks.video_questions import AnnotationFile, VideoQuestions
+from videollm_ros.evaluation.transcript import Transcript
+from videollm_ros.live import LiveModel
+from videollm_ros.media.bags import to_seconds
+
+FIRST_POLL, LAST_POLL, TOLERANCE = 1.0, 4.0, 2.0
+"""Seconds after the question, after the right time, and around the right time, as in the public evaluation."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    asked: float
+    due: float
+    output: str
+    query: AnnotatedQuery
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a time written as [[hours:]minutes:]seconds.
+
+    >>> seconds_of("00:01:30")
+    90.0
+    """
+    seconds = 0.0
+    for part in text.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
+class StreamingBenchProactive:
+    """Ask, watch on, and take the first thing that is said from a second after the question on.
+
+    Args:
+        annotations: questions_proactive.json.
+        questions: the videos, and how the model watches.
+    """
+
+    name = "streamingbench-proactive"
+
+    def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
+        self._file, self._questions = AnnotationFile(annotations), questions
+
+    def items(self) -> list[Item]:
+        """Return the questions."""
+        items: list[Item] = []
+        for number, entry in enumerate(self._file.entries, 1):
+            try:
+                for question in entry["questions"]:
+                    asked = seconds_of(question["time_stamp"])
+                    due, output = seconds_of(question["ground_truth_time_stamp"]), str(question["ground_truth_output"])
+                    task = _Task(asked, due, output, AnnotatedQuery(asked, question["question"]))
+                    items.append(Item(f"question {len(items) + 1}", entry["video_path"], task))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise self._file.fail(number, error) from error
+        return items
+
+    def missing(self, item: Item) -> str:
+        """Return as a sentence that a video is not there."""
+        return self._questions.missing(item.video)
+
+    def run(self, model: LiveModel, item: Item) -> Record:
+        """Ask one question. As in the public evaluation, the stream begins when it is asked."""
+        task: _Task = item.content
+        return self._questions.watch(model, item.id, item.video, [task.query], task.asked, task.due + LAST_POLL)
+
+    def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
+        """Count replies that come in time, and those that are right as well."""
+        tasks: list[_Task] = [item.content for item in items]
+        parts = [_count(task, *_reply(task, record.transcript)) for task, record in zip(tasks, records, strict=True)]
+        trivial = {
+            "silence": ratios([_count(task, None, "") for task in tasks]),
+            "the right output a second after the question": ratios(
+                [_count(task, task.asked + FIRST_POLL, task.output) for task in tasks]
+            ),
+        }
+        return Scored(parts, trivial)
+
+
+def _reply(task: _Task, transcript: Transcript) -> tuple[float | None, str]:
+    """Return the time and the text of what counts as the reply. The answer at the question's own moment does not."""
+    for said in transcript.utterances:
+        if task.asked + FIRST_POLL <= to_seconds(said.stamp) <= task.due + LAST_POLL:
+            return to_seconds(said.stamp), said.text
+    return None, ""
+
+
+def _count(task: _Task, time: float | None, text: str) -> ItemParts:
+    in_time = time is not None and abs(time - task.due) <= TOLERANCE
+    return {
+        "time_accuracy": (float(in_time), 1.0),
+        "answer_accuracy": (float(in_time and task.output in text), 1.0),
+        "replied": (float(time is not None), 1.0),
+    }
