@@ -22,8 +22,8 @@ import torch
 from geometries import ROOT
 from machine import describe_machine
 
-from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
-from videollm_ros.live import DEFAULT_THRESHOLD, LiveModel
+from videollm_ros.evaluation.simulator import StreamsConfig, evaluate_simulator, simulator_intervals
+from videollm_ros.live import LiveModel
 
 FIGURES = ("event_f1", "mean_time_difference", "false_per_quiet_minute", "answer_accuracy")
 
@@ -72,8 +72,8 @@ def main() -> None:
     seeds = range(9000, 9000 + given.streams)
     results: dict[str, Any] = {}
     for name in given.rows:
-        settings = {"threshold": DEFAULT_THRESHOLD} | rows()[name]
-        figures, transcripts = evaluate_simulator(model, seeds, given.seconds, teacher_forced=False, **settings)
+        config = StreamsConfig(given.seconds, teacher_forced=False, **rows()[name])
+        figures, transcripts = evaluate_simulator(model, seeds, config)
         intervals = simulator_intervals(transcripts)
         results[name] = {each: {"value": figures[each], "interval": intervals[each]} for each in FIGURES}
         print(json.dumps({"row": name, **results[name]}), flush=True)

@@ -35,7 +35,7 @@ from videollm_ros.data.simulated import SimulatorConfig, SimulatorSource
 from videollm_ros.data.sources import FEATURES, DataConfig, open_sources
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
 from videollm_ros.evaluation.per_frame import per_frame_metrics
-from videollm_ros.evaluation.simulator import Transcript, evaluate_simulator, simulator_intervals
+from videollm_ros.evaluation.simulator import StreamsConfig, Transcript, evaluate_simulator, simulator_intervals
 from videollm_ros.live import LiveModel
 from videollm_ros.live.connector import make_connector
 from videollm_ros.sim import Tabletop, to_record
@@ -123,7 +123,9 @@ def run(
     per_frame = variant.baseline == "per_frame"
     taught = teacher_forced(model, test, given.seconds, per_frame)
     silence = NOTHING_NEW if per_frame else None
-    alone, transcripts = evaluate_simulator(model, test, given.seconds, teacher_forced=False, nothing_new=silence)
+    alone, transcripts = evaluate_simulator(
+        model, test, StreamsConfig(given.seconds, teacher_forced=False, nothing_new=silence)
+    )
     figures = {**taught, "event_f1": alone["event_f1"], "false_per_quiet_minute": alone["false_per_quiet_minute"]}
     seconds = done.state.log_history[-1]["train_runtime"]
     return figures | {"tokens_per_dialogue": samples.mean_tokens(), "train_seconds": seconds}, transcripts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
+from videollm_ros.evaluation.simulator import StreamsConfig, evaluate_simulator, simulator_intervals
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "checkpoints" / "demo"
@@ -42,7 +42,7 @@ def test_a_stream_can_be_watched_at_another_rate_and_through_another_camera(demo
         seen.append(frames.shape)
         return frames[:, 12:-12]
 
-    figures, _ = evaluate_simulator(demo_model, [9300], 12.0, teacher_forced=False, fps=4.0, view=view)
+    figures, _ = evaluate_simulator(demo_model, [9300], StreamsConfig(12.0, fps=4.0, view=view, teacher_forced=False))
     assert seen == [(48, 96, 96, 3)] and figures["streams"] == 1
 
 

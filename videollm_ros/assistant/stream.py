@@ -69,8 +69,7 @@ class AssistantStream:
         self._images_refused = 0
         self.fatal = ""
         """Why the stream cannot go on, as a sentence. Empty if it can."""
-        self._ending, self._failing = threading.Lock(), threading.Lock()
-        self._was_stalled = False
+        self._ending, self._failing, self._was_stalled = threading.Lock(), threading.Lock(), False
         session = make_session(model, settings)
         self._sampler = StampSampler(settings.stream.fps or model.config.frame_fps, settings.stream.max_gap)
         self._scheduler = FrameScheduler(self._sampler, settings.stream.backlog, self._is_replying, clock)
@@ -78,7 +77,10 @@ class AssistantStream:
         self._worker = self._start_worker(session)
         self.max_new_tokens_limit = session.max_new_tokens_limit
         """The largest `stream.max_new_tokens` that the context has room for."""
-        if warning := model.config.rate_warning(self.fps):
+        self._warn_of_the_rate()
+
+    def _warn_of_the_rate(self) -> None:
+        if warning := self._model.config.rate_warning(self.fps):
             self._listeners.tell(lambda each: each.on_warning(warning))
 
     def _start_encoder(self, load_image: Callable[[Any], Any]) -> FrameEncoder:

@@ -66,20 +66,12 @@ def _export(given: argparse.Namespace) -> int:
 
 
 def _on_simulator(given: argparse.Namespace) -> int:
-    from videollm_ros.evaluation.simulator import evaluate_simulator, simulator_intervals
+    from videollm_ros.evaluation.simulator import StreamsConfig, evaluate_simulator, simulator_intervals
 
     try:
         model = LiveModel.from_pretrained(given.checkpoint or demo_checkpoint(), device=given.device, dtype=given.dtype)
-        figures, transcripts = evaluate_simulator(
-            model,
-            given.seeds,
-            given.seconds,
-            given.threshold,
-            given.resolution,
-            given.tolerance,
-            progress=True,
-            fps=given.fps,
-        )
+        streams = StreamsConfig(given.seconds, given.threshold, given.resolution, given.tolerance, given.fps)
+        figures, transcripts = evaluate_simulator(model, given.seeds, streams, progress=True)
         warning = model.config.rate_warning(given.fps or model.config.frame_fps)
     except (CheckpointError, FileNotFoundError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)

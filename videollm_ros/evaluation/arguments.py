@@ -54,6 +54,10 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
             action="store_true",
             help="replay against the clock through the node's runtime, with its drops",
         )
+    _add_compare(commands)
+
+
+def _add_compare(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
     compare = commands.add_parser("compare", help="two results of bag or video, paired by recording")
     compare.add_argument("first", type=Path, metavar="A", help="folder of results")
     compare.add_argument("second", type=Path, metavar="B", help="folder of results of the same recordings")

@@ -30,78 +30,71 @@ class Transcript:
     metrics: dict[str, float]
 
 
+@dataclass(frozen=True)
+class StreamsConfig:
+    """How streams of the simulator are shown and judged."""
+
+    seconds: float = 60.0
+    """Length of each stream."""
+    threshold: float = DEFAULT_THRESHOLD
+    """Theta of the live session. The teacher-forced metrics use 0, as the paper does."""
+    resolution: int = 96
+    """Side of the rendered frames in pixels."""
+    tolerance: float = 1.0
+    """Seconds within which an utterance must come."""
+    fps: float | None = None
+    """Frames per second that the model watches. None: the rate it was trained at."""
+    view: Callable[[np.ndarray], np.ndarray] | None = None
+    """Changes the rendered frames, [T, H, W, 3] uint8, to the same of any size."""
+    teacher_forced: bool = True
+    """Whether the paper's metrics are measured as well."""
+    nothing_new: str | None = None
+    """What a model of the per-frame baseline says when there is nothing to say. It is no utterance."""
+
+
 def evaluate_simulator(
-    model: LiveModel,
-    seeds: Iterable[int],
-    seconds: float = 60.0,
-    threshold: float = DEFAULT_THRESHOLD,
-    resolution: int = 96,
-    tolerance: float = 1.0,
-    teacher_forced: bool = True,
-    progress: bool = False,
-    nothing_new: str | None = None,
-    fps: float | None = None,
-    view: Callable[[np.ndarray], np.ndarray] | None = None,
+    model: LiveModel, seeds: Iterable[int], config: StreamsConfig | None = None, progress: bool = False
 ) -> tuple[dict[str, float | int | None], list[Transcript]]:
     """Run one stream per seed.
 
     Args:
         model: the model.
         seeds: of the streams.
-        seconds: length of each stream.
-        threshold: theta of the live session. The teacher-forced metrics use 0, as the paper does.
-        resolution: side of the rendered frames in pixels.
-        tolerance: seconds within which an utterance must come.
-        teacher_forced: measure the paper's metrics as well.
+        config: how they are shown and judged.
         progress: show a bar.
-        nothing_new: what a model of the per-frame baseline says when there is nothing to say. It is no utterance.
-        fps: frames per second that the model watches. None: the rate it was trained at.
-        view: changes the rendered frames, [T, H, W, 3] uint8 to the same of any size.
 
     Returns:
         the figures (counts summed over streams, teacher-forced metrics averaged over them), and every transcript.
     """
+    config = config or StreamsConfig()
     transcripts = [
-        _run(model, seed, seconds, threshold, resolution, tolerance, teacher_forced, nothing_new, fps, view)
-        for seed in tqdm(list(seeds), desc="evaluating", unit="stream", disable=not progress)
+        _run(model, seed, config) for seed in tqdm(list(seeds), desc="evaluating", unit="stream", disable=not progress)
     ]
     total = StreamScore()
     for transcript in transcripts:
         total += transcript.score
     figures: dict[str, float | int | None] = dict(total.figures())
-    if teacher_forced:
+    if config.teacher_forced:
         figures |= average_metrics([transcript.metrics for transcript in transcripts], model.config.frame_fps)
     counts = {"events": total.events, "utterances": total.utterances, "questions": total.questions.total()}
     return figures | counts | {"streams": len(transcripts)}, transcripts
 
 
 @torch.inference_mode()
-def _run(
-    model: LiveModel,
-    seed: int,
-    seconds: float,
-    threshold: float,
-    resolution: int,
-    tolerance: float,
-    teacher_forced: bool,
-    nothing_new: str | None,
-    fps: float | None,
-    view: Callable[[np.ndarray], np.ndarray] | None,
-) -> Transcript:
-    tabletop = Tabletop(seed, seconds, resolution)
-    fps = fps or model.config.frame_fps
+def _run(model: LiveModel, seed: int, config: StreamsConfig) -> Transcript:
+    tabletop = Tabletop(seed, config.seconds, config.resolution)
+    fps = config.fps or model.config.frame_fps
     rendered = tabletop.frames(fps)
-    frames = model.prepare(rendered if view is None else view(rendered))
-    features = encode_frames(model.vision, frames)
-    session = StreamSession(model, threshold=threshold)
+    features = encode_frames(model.vision, model.prepare(rendered if config.view is None else config.view(rendered)))
+    session = StreamSession(model, threshold=config.threshold)
     for number, question in enumerate(tabletop.questions):
         session.ask(question.text, question.time, query_id=str(number))
-    stamps = [index / fps for index in range(len(frames))]
+    stamps = [index / fps for index in range(len(features))]
     events = session.observe_embeds(model.embed(features), stamps)
-    utterances = [event for event in events if isinstance(event, Utterance) and event.text != nothing_new]
-    score = score_stream(utterances, tabletop.events, tabletop.questions, seconds, tolerance)
+    utterances = [event for event in events if isinstance(event, Utterance) and event.text != config.nothing_new]
+    score = score_stream(utterances, tabletop.events, tabletop.questions, config.seconds, config.tolerance)
     metrics: dict[str, float] = {}
-    if teacher_forced:
+    if config.teacher_forced:
         # Without questions: the metrics suppose that a turn ends when something happens, not when somebody asks.
         metrics = stream_metrics(model, to_record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)

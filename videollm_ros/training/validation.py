@@ -9,7 +9,7 @@ import torch
 from videollm_ros.data.samples import DialogueSamples
 from videollm_ros.data.sources import FEATURES, DataConfig, Source, open_sources
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
-from videollm_ros.evaluation.simulator import evaluate_simulator
+from videollm_ros.evaluation.simulator import StreamsConfig, evaluate_simulator
 from videollm_ros.live import LiveModel
 from videollm_ros.sim import MIN_RESOLUTION
 from videollm_ros.training.config import EvaluationConfig
@@ -50,9 +50,8 @@ class Validator:
         config = self._config
         figures: dict[str, float | int | None] = {}
         if config.seeds is not None:
-            figures, _ = evaluate_simulator(
-                self._model, range(*config.seeds), config.seconds, resolution=config.resolution
-            )
+            streams = StreamsConfig(config.seconds, resolution=config.resolution)
+            figures, _ = evaluate_simulator(self._model, range(*config.seeds), streams)
         elif self._source is not None:
             metrics = [self._read(self._source, index) for index in range(len(self._source))]
             figures = dict(average_metrics(metrics, self._model.config.frame_fps))

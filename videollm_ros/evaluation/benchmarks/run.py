@@ -46,13 +46,7 @@ def run_benchmark(
     Raises:
         ValueError: no item can be run, or the folder holds results of another run.
     """
-    items = _distinct(benchmark.items())[:limit]
-    missing = {item.id: reason for item in items if (reason := benchmark.missing(item))}
-    there = [item for item in items if item.id not in missing]
-    if not there:
-        raise ValueError(
-            f"Nothing of {benchmark.name} can be run. The first reason: {next(iter(missing.values()), '')}"
-        )
+    there, missing = _find(benchmark, limit)
     folder = ResultsFolder(output)
     if processes.is_main:
         _tell(missing, "cannot be run")
@@ -66,6 +60,18 @@ def run_benchmark(
     if not processes.is_main:
         return None
     return _finish(benchmark, model, output, provenance, there, folder, missing)
+
+
+def _find(benchmark: Benchmark, limit: int | None) -> tuple[list[Item], dict[str, str]]:
+    """Return the items that can be run, and why the others cannot."""
+    items = _distinct(benchmark.items())[:limit]
+    missing = {item.id: reason for item in items if (reason := benchmark.missing(item))}
+    there = [item for item in items if item.id not in missing]
+    if not there:
+        raise ValueError(
+            f"Nothing of {benchmark.name} can be run. The first reason: {next(iter(missing.values()), '')}"
+        )
+    return there, missing
 
 
 def _distinct(items: list[Item]) -> list[Item]:
