@@ -3,6 +3,10 @@
 """Recordings become features: videos, image folders and bags, whole or not at all, the same at any batch size."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -155,3 +159,60 @@ def test_a_recording_that_is_not_there_is_a_sentence():
 def test_two_recordings_of_one_name_are_refused(tmp_path, images, capsys):
     assert features(tmp_path / "out", images, images) == 2
     assert "named pictures" in capsys.readouterr().err
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Twelve folders of 31 images each, a second at 30 Hz."""
+    for name in range(12):
+        folder = tmp_path / "recordings" / f"run{name}"
+        folder.mkdir(parents=True)
+        for index in range(31):
+            cv2.imwrite(str(folder / f"{index:03}.png"), picture(8 * index, side=64 + name)[..., ::-1])
+    return sorted((tmp_path / "recordings").iterdir())
+
+
+def ray_workers(driver):
+    """Return the process ids of Ray's workers below a process."""
+    parents, workers = {}, []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, parent = int(status.parent.name), int(status.read_text().rpartition(")")[2].split()[1])
+            parents[pid] = parent
+            if b"ray::Map" in (status.parent / "cmdline").read_bytes():
+                workers.append(pid)
+        except OSError:
+            continue  # it has ended meanwhile
+
+    def is_below(pid):
+        return pid == driver or (pid in parents and is_below(parents[pid]))
+
+    return [pid for pid in workers if is_below(pid)]
+
+
+@pytest.mark.timeout(280)
+def test_a_worker_of_ray_that_is_killed_costs_its_current_recording_only(tmp_path, recordings):
+    pytest.importorskip("ray.data", reason='Ray Data is not installed: pip install "videollm_ros[ray]"')
+    assert features(tmp_path / "here", *recordings, fps=30) == 0
+    there = tmp_path / "there"
+    command = [sys.executable, "-m", "videollm_ros.data", "features", *map(str, recordings), "--output", str(there)]
+    command += ["--checkpoint", str(DEMO), "--device", "cpu", "--fps", "30", "--batch-size", "1", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
+        while driver.poll() is None and not list(there.glob("*.safetensors")):
+            time.sleep(0.02)
+        written, workers = len(list(there.glob("*.safetensors"))), ray_workers(driver.pid)
+        if workers:
+            os.kill(workers[0], signal.SIGKILL)
+        said = driver.communicate(timeout=200)[0]
+    assert driver.returncode == 0, said
+    assert len(workers) == 2 and written < len(recordings) - 2, "no worker was killed in the middle"
+    assert sorted(path.name for path in there.iterdir()) == [f"{path.name}.safetensors" for path in recordings]
+    for recording in recordings:
+        here, other = (stored(folder, recording.name, 31) for folder in (tmp_path / "here", there))
+        torch.testing.assert_close(here, other, rtol=1e-3, atol=1e-3)
+
+
+def test_without_ray_workers_are_refused_in_a_sentence(tmp_path, images, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    assert features(tmp_path / "out", images, workers=2) == 2
+    assert 'pip install "videollm_ros[ray]"' in capsys.readouterr().err
