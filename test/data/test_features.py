@@ -18,7 +18,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from videollm_ros.data.__main__ import main
 from videollm_ros.data.dialogues import Dialogue, DialogueError
+from videollm_ros.data.feature_worker import Encoded
 from videollm_ros.data.features import FeatureFolder, describe_encoder
+from videollm_ros.data.ray_features import MOST_TRIES, _Actor
 from videollm_ros.data.recorded import RecordedSource, RecordingError
 from videollm_ros.live.checkpoint import load_vision
 
@@ -216,3 +218,15 @@ def test_without_ray_workers_are_refused_in_a_sentence(tmp_path, images, monkeyp
     monkeypatch.setitem(sys.modules, "ray.data", None)
     assert features(tmp_path / "out", images, workers=2) == 2
     assert 'pip install "videollm_ros[ray]"' in capsys.readouterr().err
+
+
+def test_a_recording_that_ends_its_worker_each_time_is_given_up_and_named(tmp_path, images):
+    source = RecordedSource.parse(str(images))
+    row = {"path": str(images), "topic": ""}
+    (tmp_path / ".pictures.tries").write_bytes(b"." * (MOST_TRIES - 1))
+    encoded = _Actor(lambda: lambda each: Encoded(each.recording, frames=5), tmp_path)(row)
+    assert Encoded(**encoded) == Encoded(source.recording, frames=5)
+    (tmp_path / ".pictures.tries").write_bytes(b"." * MOST_TRIES)
+    encoded = Encoded(**_Actor(lambda: pytest.fail, tmp_path)(row))
+    assert "3 workers died while they read it" in encoded.error
+    assert not list(tmp_path.glob(".*.tries"))

@@ -7,6 +7,7 @@ A worker takes one recording after another. When a worker dies, Ray starts anoth
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -63,23 +64,25 @@ def encode_with_ray(
         RequestError: Ray is not installed, or has fewer processors or GPUs than workers.
     """
     try:
-        import ray.data
+        ray: Any = importlib.import_module("ray")  # its types ask for more than it documents
+        importlib.import_module("ray.data")
     except ImportError as error:
         raise RequestError('--workers needs Ray Data: pip install "videollm_ros[ray]".') from error
-    here = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": max(num_workers, os.cpu_count() or 1)}
-    ray.init(include_dashboard=False, log_to_driver=False, **here)
+    num_cpus = None if "RAY_ADDRESS" in os.environ else max(num_workers, os.cpu_count() or 1)
+    ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
     try:
         for name, needed in (("CPU", num_workers), ("GPU", num_workers * num_gpus)):
             found = int(ray.cluster_resources().get(name, 0))
             if found < needed:
                 raise RequestError(f"{num_workers} workers need {needed} {name}s, and Ray has {found}. Give fewer.")
-        for row in _dataset(make_worker, sources, output, num_workers, num_gpus).iter_rows():
+        for row in _dataset(ray.data, make_worker, sources, output, num_workers, num_gpus).iter_rows():
             yield Encoded(**row)
     finally:
         ray.shutdown()
 
 
 def _dataset(
+    ray_data: Any,
     make_worker: Callable[[], FeatureWorker],
     sources: Sequence[RecordedSource],
     output: Path,
@@ -87,18 +90,16 @@ def _dataset(
     num_gpus: int,
 ) -> Any:
     """Return what Ray Data will do. A block is what is lost with a worker, and here it is one recording."""
-    from ray.data import ActorPoolStrategy, DataContext, from_items
-
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # of its plans and progress; this command shows its own
-    DataContext.get_current().enable_progress_bars = False
+    ray_data.DataContext.get_current().enable_progress_bars = False
     output.mkdir(parents=True, exist_ok=True)
     for source in sources:
         _tries(output, source).unlink(missing_ok=True)
     rows = [{"path": str(source.path.absolute()), "topic": source.topic} for source in sources]
-    return from_items(rows, override_num_blocks=len(rows)).map(
+    return ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_args=(make_worker, output),
-        compute=ActorPoolStrategy(size=num_workers),
+        compute=ray_data.ActorPoolStrategy(size=num_workers),
         num_cpus=1,
         num_gpus=num_gpus,
     )
