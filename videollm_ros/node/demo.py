@@ -145,9 +145,7 @@ class DemoError(RuntimeError):
     """Why the demo could not go on, with what its processes said."""
 
 
-def watch(
-    listener: Listener, processes: Processes, query: str, duration: float, interrupted: threading.Event
-) -> bool:
+def watch(listener: Listener, processes: Processes, query: str, duration: float, interrupted: threading.Event) -> bool:
     """Watch for `duration` seconds and ask half way, when it is quiet. Returns whether the query was answered.
 
     Raises:
