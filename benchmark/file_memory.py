@@ -6,7 +6,7 @@
     python benchmark/file_memory.py --dialogues dialogues.jsonl --features features --held-out own_long \
         --instruction "Report each change." --seeds 3 --json out.json
 
-Both rows start from the demo checkpoint and learn from the same files in the same number of steps.
+Both rows start from the same checkpoint and learn from the same files in the same number of steps.
 """
 
 from __future__ import annotations
@@ -41,14 +41,18 @@ def main() -> None:
     parser.add_argument("--dialogues", required=True)
     parser.add_argument("--features", required=True)
     parser.add_argument("--held-out", type=Path, required=True, help="folder with recordings/ and notes/")
+    parser.add_argument("--checkpoint", default=str(demo_checkpoint()), help="where training starts")
     parser.add_argument("--instruction", default="")
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--learning-rate", type=float, default=1.0e-3)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--after", type=float, default=110.0, help="seconds after which the context is full")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    results = []
+    names = ("checkpoint", "steps", "batch_size", "learning_rate", "after")
+    settings, results = {name: getattr(given, name) for name in names}, []
     for seed in range(given.seeds):
         for row, context_seconds in ROWS.items():
             began = time.monotonic()
@@ -59,19 +63,20 @@ def main() -> None:
             results.append({"row": row, "seed": seed, "training_minutes": minutes, **measure(model, given)})
             print(json.dumps(results[-1]), flush=True)
             if given.json:
-                given.json.write_text(json.dumps({"steps": given.steps, "runs": results}, indent=2) + "\n")
+                given.json.write_text(json.dumps({"settings": settings, "runs": results}, indent=2) + "\n")
 
 
 def run_settings(given: argparse.Namespace, context_seconds: list[float] | None, seed: int, output: str) -> Any:
     """Return the configuration of a training."""
-    trainer = {"bf16": True, "per_device_train_batch_size": 8, "max_steps": given.steps, "learning_rate": 1.0e-3}
-    trainer |= {"adam_beta2": 0.98, "lr_scheduler_type": "cosine", "warmup_steps": 10, "weight_decay": 0.05}
+    trainer = {"bf16": True, "per_device_train_batch_size": given.batch_size, "max_steps": given.steps}
+    trainer |= {"learning_rate": given.learning_rate, "adam_beta2": 0.98, "lr_scheduler_type": "cosine"}
+    trainer |= {"warmup_steps": 10, "weight_decay": 0.05}
     trainer |= {"save_strategy": "no", "report_to": "none"}
     data = {"dialogues": given.dialogues, "features": given.features}
     if context_seconds is not None:
         data["context_seconds"] = context_seconds
     stage = {"name": "dialogue", "trainable": {"llm": "all"}, "data": data, "trainer": trainer}
-    model = {"checkpoint": str(demo_checkpoint())}
+    model = {"checkpoint": given.checkpoint}
     return {"output": output, "threads": 1, "seed": seed, "model": model, "stages": [stage]}
 
 

@@ -9,10 +9,12 @@ installed, take `ros2 bag record --storage mcap --output recordings/run1 /camera
 """
 
 import argparse
+import contextlib
 import time
 from pathlib import Path
 
 import rclpy
+from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -46,10 +48,10 @@ def main() -> None:
             quality = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
             node.create_subscription(kind, given.topic, write, quality, raw=True)
             end = None if given.seconds is None else time.monotonic() + given.seconds
-            while end is None or time.monotonic() < end:
-                rclpy.spin_once(node, timeout_sec=0.1)
-    except KeyboardInterrupt:
-        pass
+            # Inside, because the writer throws a bag away when an error leaves it.
+            with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
+                while end is None or time.monotonic() < end:
+                    rclpy.spin_once(node, timeout_sec=0.1)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -236,8 +236,9 @@ def local_model(tmp_path):
     """Saves a tiny decoder with random weights and a chat template, and returns it with its tokenizer and folder."""
     tokenizer = AutoTokenizer.from_pretrained(DEMO_LLM)
     tokenizer.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}> "
-    config = LlamaConfig(len(tokenizer), 64, 128, 1, num_attention_heads=4, max_position_embeddings=1536)
-    config.eos_token_id = tokenizer.eos_token_id
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=1536, **sizes, **ids)
     torch.manual_seed(0)
     model = LlamaForCausalLM(config)
     for each in (model, tokenizer):
@@ -279,7 +280,7 @@ def learn_by_heart(model, prompt, answer):
     """Train a model until it writes an answer after a prompt."""
     ids = torch.tensor([prompt + answer])
     labels = torch.tensor([[-100] * len(prompt) + answer])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(300):
         output = model(ids, labels=labels)
         if (output.logits[0, len(prompt) - 1 : -1].argmax(-1) == labels[0, len(prompt) :]).all():
