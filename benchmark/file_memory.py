@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measure what `context_seconds` does for dialogues from files: event F1 once the context is full, with and without.
 
-    python examples/own_recordings.py --output own_long --count 8 --seed 32000 --seconds 240
+    python examples/own_recordings.py --output own_long --count 6 --seed 32000 --seconds 240
     python benchmark/file_memory.py --dialogues dialogues.jsonl --features features --held-out own_long \
         --instruction "Report each change." --seeds 3 --json out.json
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from videollm_ros.assistant import AssistantSettings, StreamSettings
+from videollm_ros.assistant import AssistantSettings, ContextSettings, StreamSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import read_events
 from videollm_ros.evaluation.recording import VideoRecording
@@ -47,11 +47,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=1.0e-3)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--context-tokens", type=int, default=0, help="size of the context; 0: as trained")
     parser.add_argument("--after", type=float, default=110.0, help="seconds after which the context is full")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    names = ("checkpoint", "steps", "batch_size", "learning_rate", "after")
+    names = ("checkpoint", "steps", "batch_size", "learning_rate", "context_tokens", "after")
     settings, results = {name: getattr(given, name) for name in names}, []
     for seed in range(given.seeds):
         for row, context_seconds in ROWS.items():
@@ -82,7 +83,8 @@ def run_settings(given: argparse.Namespace, context_seconds: list[float] | None,
 
 def measure(model: LiveModel, given: argparse.Namespace) -> dict[str, Any]:
     """Return the event F1 before and after the context is full, with 95 % intervals over the recordings."""
-    settings = AssistantSettings(stream=StreamSettings(instruction=given.instruction))
+    stream, context = StreamSettings(instruction=given.instruction), ContextSettings(max_tokens=given.context_tokens)
+    settings = AssistantSettings(stream=stream, context=context)
     parts: dict[str, list[Parts]] = {"before": [], "after": []}
     for path in sorted((given.held_out / "recordings").iterdir()):
         events = read_events(given.held_out / "notes" / f"{path.stem}.jsonl")

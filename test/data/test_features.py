@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings become features: videos, image folders and bags, whole or not at all, the same at any batch size."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -174,22 +175,12 @@ def recordings(tmp_path):
     return sorted((tmp_path / "recordings").iterdir())
 
 
-def ray_workers(driver):
-    """Return the process ids of Ray's workers below a process."""
-    parents, workers = {}, []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, parent = int(status.parent.name), int(status.read_text().rpartition(")")[2].split()[1])
-            parents[pid] = parent
-            if b"ray::Map" in (status.parent / "cmdline").read_bytes():
-                workers.append(pid)
-        except OSError:
-            continue  # it has ended meanwhile
-
-    def is_below(pid):
-        return pid == driver or (pid in parents and is_below(parents[pid]))
-
-    return [pid for pid in workers if is_below(pid)]
+def worker_at_work(output):
+    """Return the process id of a worker that is in the middle of a recording. None when there is none."""
+    for tries in output.glob(".*.tries"):
+        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile, or has just begun
+            return int(tries.read_text().split()[-1])
+    return None
 
 
 @pytest.mark.timeout(280)
@@ -200,14 +191,16 @@ def test_a_worker_of_ray_that_is_killed_costs_its_current_recording_only(tmp_pat
     command = [sys.executable, "-m", "videollm_ros.data", "features", *map(str, recordings), "--output", str(there)]
     command += ["--checkpoint", str(DEMO), "--device", "cpu", "--fps", "30", "--batch-size", "1", "--workers", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
-        while driver.poll() is None and not list(there.glob("*.safetensors")):
-            time.sleep(0.02)
-        written, workers = len(list(there.glob("*.safetensors"))), ray_workers(driver.pid)
-        if workers:
-            os.kill(workers[0], signal.SIGKILL)
+        worker = None
+        while driver.poll() is None and worker is None:
+            time.sleep(0.01)
+            worker = worker_at_work(there) if list(there.glob("*.safetensors")) else None
+        if worker is not None:
+            os.kill(worker, signal.SIGKILL)
+            written = len(list(there.glob("*.safetensors")))
         said = driver.communicate(timeout=200)[0]
     assert driver.returncode == 0, said
-    assert len(workers) == 2 and written < len(recordings) - 2, "no worker was killed in the middle"
+    assert worker is not None and written < len(recordings) - 2, "no worker was killed in the middle"
     assert sorted(path.name for path in there.iterdir()) == [f"{path.name}.safetensors" for path in recordings]
     for recording in recordings:
         here, other = (stored(folder, recording.name, 31) for folder in (tmp_path / "here", there))
@@ -223,10 +216,10 @@ def test_without_ray_workers_are_refused_in_a_sentence(tmp_path, images, monkeyp
 def test_a_recording_that_ends_its_worker_each_time_is_given_up_and_named(tmp_path, images):
     source = RecordedSource.parse(str(images))
     row = {"path": str(images), "topic": ""}
-    (tmp_path / ".pictures.tries").write_bytes(b"." * (MOST_TRIES - 1))
+    (tmp_path / ".pictures.tries").write_text("7\n" * (MOST_TRIES - 1))
     encoded = _Actor(lambda: lambda each: Encoded(each.recording, frames=5), tmp_path)(row)
     assert Encoded(**encoded) == Encoded(source.recording, frames=5)
-    (tmp_path / ".pictures.tries").write_bytes(b"." * MOST_TRIES)
+    (tmp_path / ".pictures.tries").write_text("7\n" * MOST_TRIES)
     encoded = Encoded(**_Actor(lambda: pytest.fail, tmp_path)(row))
     assert "3 workers died while they read it" in encoded.error
     assert not list(tmp_path.glob(".*.tries"))

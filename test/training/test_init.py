@@ -78,7 +78,7 @@ def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path):
     assert asked.stdout.count("]: ") == 4
     path, text = tmp_path / "short.yaml", (tmp_path / "run.yaml").read_text()
     path.write_text(
-        text.replace("max_steps: 300", "max_steps: 2")
+        text.replace("max_steps: 220", "max_steps: 2")
         .replace("seeds: [4000, 4300], seconds: 45.0", "seeds: [4000, 4004], seconds: 4.0")
         .replace("weight: 0.0133", "weight: 1.0")
     )

@@ -32,9 +32,9 @@ class _Actor:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         source = RecordedSource(Path(row["path"]), row["topic"])
         tries = _tries(self._output, source)
-        with open(tries, "ab") as file:
-            file.write(b".")  # stays when this process is killed
-        if tries.stat().st_size > MOST_TRIES:
+        with open(tries, "a", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")  # stays when this process is killed
+        if len(tries.read_text(encoding="ascii").split()) > MOST_TRIES:
             encoded = Encoded(source.recording, error=f"{source.path}: {MOST_TRIES} workers died while they read it.")
         else:
             encoded = self._worker(source)
@@ -106,5 +106,5 @@ def _dataset(
 
 
 def _tries(output: Path, source: RecordedSource) -> Path:
-    """Return the file that has a byte for each time a recording was begun."""
+    """Return the file that has a line with the process id for each time a recording was begun."""
     return output / f".{source.recording}.tries"

@@ -30,11 +30,11 @@ model:
       sources:
         - dialogues: {dialogues}  # one JSON line per dialogue
           {kind}: {visual}
-          # context_seconds: [60.0, 120.0]  # about every second dialogue remembers only this much video
-{simulator}      reply_corruption: 0.1  # share of dialogues with a false earlier reply, against leaning on text
+{context}{simulator}      reply_corruption: {corruption}  # share of dialogues with a false earlier reply
     # evaluation: {{dialogues: held_out.jsonl, {kind}: {visual}}}  # measured after every epoch
     trainer:  # settings of transformers.TrainingArguments
 {trainer}"""
+_CONTEXT = "          {}context_seconds: {}  # about every second dialogue remembers only this much video\n"
 _LORA = """\
       bf16: true
       per_device_train_batch_size: 1
@@ -48,7 +48,7 @@ _LORA = """\
 _SMALL = """\
       bf16: true
       per_device_train_batch_size: 8
-      max_steps: 300
+      max_steps: 220
       learning_rate: 1.0e-3
       adam_beta2: 0.98
       lr_scheduler_type: cosine
@@ -112,6 +112,8 @@ def compose(path: Path, checkpoint: str, dialogues: str, visual: str, output: st
         dialogues=_quoted(dialogues),
         kind="features" if has_features else "videos",
         visual=_quoted(visual),
+        context=_CONTEXT.format("", [5.0, 30.0]) if is_demo else _CONTEXT.format("# ", [60.0, 120.0]),
+        corruption=0.5 if is_demo else 0.1,
         simulator=_SIMULATOR.format(weight=round(_count_parts(dialogues) / _OLD_STREAMS, 4)) if is_demo else "",
         trainer=_SMALL if is_demo else _LORA,
     )
