@@ -51,6 +51,7 @@ setup(
         "generate": requirements("generation"),
         "judge": requirements("judge"),
         "quantization": requirements("quantization"),
+        "ray": requirements("ray"),
         "similarity": requirements("similarity"),
         "test": requirements("test"),
         "train": requirements("training"),

@@ -2,7 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings become features: videos, image folders and bags, whole or not at all, the same at any batch size."""
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -14,7 +19,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from videollm_ros.data.__main__ import main
 from videollm_ros.data.dialogues import Dialogue, DialogueError
+from videollm_ros.data.feature_worker import Encoded
 from videollm_ros.data.features import FeatureFolder, describe_encoder
+from videollm_ros.data.ray_features import MOST_TRIES, _Actor
 from videollm_ros.data.recorded import RecordedSource, RecordingError
 from videollm_ros.live.checkpoint import load_vision
 
@@ -155,3 +162,64 @@ def test_a_recording_that_is_not_there_is_a_sentence():
 def test_two_recordings_of_one_name_are_refused(tmp_path, images, capsys):
     assert features(tmp_path / "out", images, images) == 2
     assert "named pictures" in capsys.readouterr().err
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Twelve folders of 31 images each, a second at 30 Hz."""
+    for name in range(12):
+        folder = tmp_path / "recordings" / f"run{name}"
+        folder.mkdir(parents=True)
+        for index in range(31):
+            cv2.imwrite(str(folder / f"{index:03}.png"), picture(8 * index, side=64 + name)[..., ::-1])
+    return sorted((tmp_path / "recordings").iterdir())
+
+
+def worker_at_work(output):
+    """Return the process id of a worker that is in the middle of a recording. None when there is none."""
+    for tries in output.glob(".*.tries"):
+        with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile, or has just begun
+            return int(tries.read_text().split()[-1])
+    return None
+
+
+@pytest.mark.timeout(280)
+def test_a_worker_of_ray_that_is_killed_costs_its_current_recording_only(tmp_path, recordings):
+    pytest.importorskip("ray.data", reason='Ray Data is not installed: pip install "videollm_ros[ray]"')
+    assert features(tmp_path / "here", *recordings, fps=30) == 0
+    there = tmp_path / "there"
+    command = [sys.executable, "-m", "videollm_ros.data", "features", *map(str, recordings), "--output", str(there)]
+    command += ["--checkpoint", str(DEMO), "--device", "cpu", "--fps", "30", "--batch-size", "1", "--workers", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
+        worker = None
+        while driver.poll() is None and worker is None:
+            time.sleep(0.01)
+            worker = worker_at_work(there) if list(there.glob("*.safetensors")) else None
+        if worker is not None:
+            os.kill(worker, signal.SIGKILL)
+            written = len(list(there.glob("*.safetensors")))
+        said = driver.communicate(timeout=200)[0]
+    assert driver.returncode == 0, said
+    assert worker is not None and written < len(recordings) - 2, "no worker was killed in the middle"
+    assert sorted(path.name for path in there.iterdir()) == [f"{path.name}.safetensors" for path in recordings]
+    for recording in recordings:
+        here, other = (stored(folder, recording.name, 31) for folder in (tmp_path / "here", there))
+        torch.testing.assert_close(here, other, rtol=1e-3, atol=1e-3)
+
+
+def test_without_ray_workers_are_refused_in_a_sentence(tmp_path, images, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    assert features(tmp_path / "out", images, workers=2) == 2
+    assert 'pip install "videollm_ros[ray]"' in capsys.readouterr().err
+
+
+def test_a_recording_that_ends_its_worker_each_time_is_given_up_and_named(tmp_path, images):
+    source = RecordedSource.parse(str(images))
+    row = {"path": str(images), "topic": ""}
+    (tmp_path / ".pictures.tries").write_text("7\n" * (MOST_TRIES - 1))
+    encoded = _Actor(lambda: lambda each: Encoded(each.recording, frames=5), tmp_path)(row)
+    assert Encoded(**encoded) == Encoded(source.recording, frames=5)
+    (tmp_path / ".pictures.tries").write_text("7\n" * MOST_TRIES)
+    encoded = Encoded(**_Actor(lambda: pytest.fail, tmp_path)(row))
+    assert "3 workers died while they read it" in encoded.error
+    assert not list(tmp_path.glob(".*.tries"))

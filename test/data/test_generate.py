@@ -3,19 +3,21 @@
 """An LLM on a real HTTP server writes dialogues: nothing is lost or doubled, whatever it answers, killed or not."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
+import multiprocessing
 import time
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from videollm_ros.data.__main__ import main
 from videollm_ros.data.dialogues import read_dialogues
 
+DEMO_LLM = Path(__file__).parents[2] / "checkpoints/demo/llm"
 KEY = "sk-a-secret-of-the-test"
+FORK = multiprocessing.get_context("fork")
+"""Begins a process at once: it has all that this one has imported."""
 
 
 @pytest.fixture
@@ -183,21 +185,17 @@ def test_a_judge_grades_and_says_why_it_drops(project, chat_server, capsys):
 
 @pytest.mark.slow
 def test_nothing_is_lost_or_doubled_over_kill_9_and_a_resume(project, chat_server):
-    command = [sys.executable, "-m", "videollm_ros.data"]
     options = ("--dialogues", 4, "--concurrency", 3)
     out, seen = project / "out.jsonl", 0
     with chat_server(seconds=0.15) as server:
         for _ in range(2):
-            run = subprocess.Popen(
-                [*command, *arguments(project, server.url, *options)],
-                cwd=Path(__file__).parents[2],
-                env={**os.environ, "OPENAI_API_KEY": KEY},
-            )
+            run = FORK.Process(target=main, args=(arguments(project, server.url, *options),))
+            run.start()
             until = time.monotonic() + 100
-            while len(keys_of_whole_lines(out)) < seen + 5 and run.poll() is None and time.monotonic() < until:
+            while len(keys_of_whole_lines(out)) < seen + 5 and run.is_alive() and time.monotonic() < until:
                 time.sleep(0.02)
-            run.send_signal(signal.SIGKILL)
-            run.wait(10)
+            run.kill()
+            run.join(10)
             seen = len(keys_of_whole_lines(out))
             assert 5 <= seen < 40
             with out.open("a") as file:
@@ -234,12 +232,80 @@ def test_each_distinct_sentence_is_rewritten_once(project, chat_server):
     assert {line["text"] for line in lines} == {"You do thing 1.", "You do thing 2."}
 
 
-@pytest.mark.slow
-def test_a_local_model_is_asked_too(project):
-    demo = Path(__file__).parents[2] / "checkpoints/demo/llm"
-    given = arguments(project, "", "--local", demo, "--attempts", 1, "--temperature", 0, "--queries", 1)
-    given = [each for each in given if each not in ("--model", "tester")]
-    assert main(given) in (0, 1)
-    lines = rejected(project)
-    assert not keys(project / "out.jsonl")  # the demo's decoder writes no JSON
-    assert all(line["kind"] == "malformed answers" for line in lines)
+@pytest.fixture
+def local_model(tmp_path):
+    """Saves a tiny decoder with random weights and a chat template, and returns it with its tokenizer and folder."""
+    tokenizer = AutoTokenizer.from_pretrained(DEMO_LLM)
+    tokenizer.chat_template = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}> "
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    ids = {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": tokenizer.bos_token_id}
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=1536, **sizes, **ids)
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(config)
+    for each in (model, tokenizer):
+        each.save_pretrained(tmp_path / "local")
+    return model, tokenizer, tmp_path / "local"
+
+
+def locally(project, folder, *options):
+    given = arguments(project, "", "--local", folder, "--attempts", 1, "--temperature", 0, *options)
+    return main([each for each in given if each not in ("--model", "tester", "--url", "")])
+
+
+def one_recording(project):
+    """Leave one recording with one short step, so that there is little for a tiny model to learn."""
+    (project / "steps.jsonl").write_text('{"recording": "run0", "start": 5, "end": 30, "text": "Open the box."}\n')
+
+
+def test_a_local_model_that_writes_the_asked_form_makes_a_dialogue(project, chat_server, local_model):
+    one_recording(project)
+    options = ("--users", "silent", "--output", project / "served.jsonl")
+    with chat_server() as server:
+        main(arguments(project, server.url, *options))
+    (request,) = server.requests
+    count = request["messages"][1]["content"].partition("Turns:")[2].count("\n")
+    written = json.dumps({"replies": [{"turn": turn + 1, "text": "Now."} for turn in range(count)]})
+    model, tokenizer, folder = local_model
+    asked = tokenizer.apply_chat_template(request["messages"], tokenize=False, add_generation_prompt=True)
+    prompt = tokenizer(asked, add_special_tokens=False)["input_ids"]
+    answer = [*tokenizer(written, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    learn_by_heart(model, prompt, answer)
+    model.save_pretrained(folder)
+    assert locally(project, folder, "--users", "silent") == 0
+    (line,) = map(json.loads, (project / "out.jsonl").read_text().splitlines())
+    assert {m["content"] for m in line["conversation"] if m["role"] == "assistant"} == {"Now."}
+    assert line["tokens"] == [len(prompt), len(answer)]
+
+
+def learn_by_heart(model, prompt, answer):
+    """Train a model until it writes an answer after a prompt."""
+    ids = torch.tensor([prompt + answer])
+    labels = torch.tensor([[-100] * len(prompt) + answer])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(300):
+        output = model(ids, labels=labels)
+        if (output.logits[0, len(prompt) - 1 : -1].argmax(-1) == labels[0, len(prompt) :]).all():
+            return
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    pytest.fail("the tiny model did not learn its answer")
+
+
+def test_what_a_local_model_with_random_weights_writes_is_put_aside(project, local_model, monkeypatch):
+    one_recording(project)
+    monkeypatch.setattr("videollm_ros.data.generation.chat._MAX_NEW_TOKENS", 20)
+    assert locally(project, local_model[2]) in (0, 1)
+    assert not keys(project / "out.jsonl")
+    assert {line["kind"] for line in rejected(project)} == {"malformed answers"}
+    assert {line["reason"] for line in rejected(project)} == {"The answer was cut off, since it is too long."}
+
+
+def test_a_request_that_a_local_model_cannot_read_is_left_for_another_run(project, local_model, capsys):
+    model, _, folder = local_model
+    model.config.max_position_embeddings = 100
+    model.config.save_pretrained(folder)
+    one_recording(project)
+    assert locally(project, folder) == 1
+    assert "the model reads fewer than 100" in capsys.readouterr().out
+    assert not keys(project / "out.jsonl") + keys(project / "out.rejected.jsonl")

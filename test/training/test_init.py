@@ -12,6 +12,7 @@ import torch
 
 from videollm_ros.data import Dialogue, FeatureFolder
 from videollm_ros.data.dialogues import write_dialogues
+from videollm_ros.data.sources import open_sources
 from videollm_ros.live import LiveModel
 from videollm_ros.training.__main__ import main
 from videollm_ros.training.config import TrainConfig
@@ -45,6 +46,20 @@ def test_another_checkpoint_is_trained_with_lora_on_its_own(tmp_path):
     assert config.stages[0].trainable.llm == "lora"
 
 
+def test_half_of_every_batch_of_the_demo_model_is_what_it_knew(tmp_path):
+    turns = [{"role": "stream", "num_frames": 250, "learn": True}]
+    write_dialogues([Dialogue(f"v{n}", (0, 250), turns) for n in range(30)], tmp_path / "d.jsonl")
+    for number in range(30):
+        FeatureFolder(tmp_path / "features").write(f"v{number}", torch.randn(250, 6, 128))
+    ask_and_write(tmp_path / "run.yaml", answers("", str(tmp_path / "d.jsonl"), str(tmp_path / "features"), ""))
+    config = TrainConfig.load(tmp_path / "run.yaml")
+    data, model = config.stages[0].data, LiveModel.from_pretrained(config.model.checkpoint, device="cpu")
+    own, _ = open_sources(data, model, seed=0)
+    _, old = data.sources
+    assert len(own) == 90  # parts of 120, 120 and 10 frames
+    assert old.simulator is not None and len(range(*old.simulator.seeds)) * old.weight == pytest.approx(90)
+
+
 def test_an_existing_file_is_left_alone(tmp_path):
     (tmp_path / "run.yaml").write_text("mine")
     with pytest.raises(ConfigError, match="exists already"):
@@ -66,9 +81,9 @@ def test_the_command_asks_and_the_file_that_it_writes_trains(tmp_path, monkeypat
     assert capsys.readouterr().out.count("]: ") == 4
     path, text = tmp_path / "short.yaml", (tmp_path / "run.yaml").read_text()
     path.write_text(
-        text.replace("num_train_epochs: 3", "max_steps: 2")
-        .replace("seeds: [4000, 4400], seconds: 30.0", "seeds: [4000, 4004], seconds: 4.0")
-        .replace("weight: 0.25", "weight: 1.0")
+        text.replace("max_steps: 220", "max_steps: 2")
+        .replace("seeds: [4000, 4300], seconds: 45.0", "seeds: [4000, 4004], seconds: 4.0")
+        .replace("weight: 0.0133", "weight: 1.0")
     )
     command = [sys.executable, "-m", "videollm_ros.training", "--config", str(path)]
     trained = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)

@@ -8,8 +8,7 @@ import argparse
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,21 +18,12 @@ from tqdm import tqdm
 from videollm_ros.data.convert.checks import recording_id
 from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.convert.tally import AnnotationError
-from videollm_ros.data.features import FeatureFolder, describe_encoder, encode_pictures
-from videollm_ros.data.recorded import RecordedSource, RecordingError
+from videollm_ros.data.feature_worker import Encoded, FeatureWorker
+from videollm_ros.data.ray_features import encode_with_ray
+from videollm_ros.data.recorded import RecordedSource
 from videollm_ros.live import LiveConfig
 from videollm_ros.live.checkpoint import load_vision, load_vision_tower
 from videollm_ros.live.vision import VisionEncoder
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What became of one recording. `error` is a sentence, and empty where the features are written."""
-
-    recording: str
-    frames: int = 0
-    error: str = ""
-    skipped: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, help="frames per second (default: the model's)")
     parser.add_argument("--batch-size", type=int, default=64, help="frames that are encoded together (default 64)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    parser.add_argument("--workers", type=int, default=0, help="processes, a GPU each where there are any, by Ray Data")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -56,11 +47,19 @@ def run(given: argparse.Namespace) -> int:
         CheckpointError: the vision tower cannot be loaded.
     """
     sources = parse_sources(given.sources)
+    if given.workers < 0:
+        raise RequestError("--workers is a number of processes. Without it there is only this one.")
     if given.batch_size < 1 or (given.fps is not None and not 0 < given.fps < math.inf):
         raise RequestError("--fps is a rate above 0 Hz and --batch-size is at least 1.")
     began = time.monotonic()
-    worker = FeatureWorker(partial(load_encoder, given), given.output, given.fps, given.batch_size)
-    return report(tqdm(map(worker, sources), desc="features", unit=" recordings", total=len(sources)), given, began)
+    given.output = given.output.absolute()  # processes on other machines run in other folders
+    make = partial(FeatureWorker, partial(load_encoder, given), given.output, given.fps, given.batch_size)
+    worker = make()  # what is wrong with the checkpoint is said before any process is started
+    done: Iterable[Encoded] = map(worker, sources)
+    if given.workers:
+        num_gpus = int(torch.cuda.is_available() and given.device != "cpu")
+        done = encode_with_ray(make, sources, given.output, given.workers, num_gpus)
+    return report(tqdm(done, desc="features", unit=" recordings", total=len(sources)), given, began)
 
 
 def parse_sources(given: Iterable[str]) -> list[RecordedSource]:
@@ -103,41 +102,6 @@ def load_encoder(given: argparse.Namespace) -> VisionEncoder:
         return VisionEncoder(load_vision_tower(vision, dtype), config).to(device)
     except (OSError, ValueError) as error:
         raise RequestError(str(error)) from error
-
-
-class FeatureWorker:
-    """Makes the features of one recording after another.
-
-    Args:
-        load: loads the vision encoder.
-        output: folder for the features.
-        fps: frames per second. None takes the model's rate.
-        batch_size: frames that are encoded together.
-    """
-
-    def __init__(self, load: Callable[[], VisionEncoder], output: Path, fps: float | None, batch_size: int) -> None:
-        """Load the encoder."""
-        self._encoder, self._folder, self._batch_size = load(), FeatureFolder(output), batch_size
-        self._fps = self._encoder.config.frame_fps if fps is None else fps
-        self._made_with = describe_encoder(self._encoder, self._fps)
-
-    def __call__(self, source: RecordedSource) -> Encoded:
-        """Encode a recording, unless its features are there, are newer than it and were made in the same way."""
-        recording = source.recording
-        if self._is_done(source):
-            return Encoded(recording, skipped=True)
-        try:
-            features = encode_pictures(self._encoder, source.frames(self._fps), self._batch_size)
-        except RecordingError as error:
-            return Encoded(recording, error=str(error))
-        self._folder.write(recording, features, self._made_with)
-        return Encoded(recording, frames=len(features))
-
-    def _is_done(self, source: RecordedSource) -> bool:
-        path = self._folder.path(source.recording)
-        if not source.path.exists() or self._folder.made_with(source.recording) != self._made_with:
-            return False
-        return path.stat().st_mtime >= source.changed
 
 
 def report(done: Iterator[Encoded] | Iterable[Encoded], given: argparse.Namespace, began: float) -> int:

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
+from videollm_ros.data.dialogues import DialogueError, read_dialogues
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.training.config import RENAMED, TrainConfig
 from videollm_ros.training.yaml_dataclass import ConfigError, from_values
@@ -28,11 +30,11 @@ model:
       sources:
         - dialogues: {dialogues}  # one JSON line per dialogue
           {kind}: {visual}
-          # context_seconds: [60.0, 120.0]  # about every second dialogue remembers only this much video
-{simulator}      reply_corruption: 0.1  # share of dialogues with a false earlier reply, against leaning on text
+{context}{simulator}      reply_corruption: {corruption}  # share of dialogues with a false earlier reply
     # evaluation: {{dialogues: held_out.jsonl, {kind}: {visual}}}  # measured after every epoch
     trainer:  # settings of transformers.TrainingArguments
 {trainer}"""
+_CONTEXT = "          {}context_seconds: {}  # about every second dialogue remembers only this much video\n"
 _LORA = """\
       bf16: true
       per_device_train_batch_size: 1
@@ -44,8 +46,9 @@ _LORA = """\
       save_steps: 200
 """
 _SMALL = """\
-      per_device_train_batch_size: 4
-      num_train_epochs: 3
+      bf16: true
+      per_device_train_batch_size: 8
+      max_steps: 220
       learning_rate: 1.0e-3
       adam_beta2: 0.98
       lr_scheduler_type: cosine
@@ -53,11 +56,16 @@ _SMALL = """\
       weight_decay: 0.05
       save_steps: 100
 """
-_SIMULATOR = """\
-        # What the demo model has learned so far. Without it the model forgets the tabletop.
-        - simulator: {seeds: [4000, 4400], seconds: 30.0, resolutions: [72, 96, 144]}
-          weight: 0.25  # a quarter of these streams per epoch, others in the next one
+_OLD_STREAMS, _PART_FRAMES = 300, 120
+_SIMULATOR = f"""\
+        # What the demo model has learned so far, half of every batch. Without it the model forgets the tabletop.
+        - simulator:
+            {{{{seeds: [4000, {4000 + _OLD_STREAMS}], seconds: 45.0, resolutions: [72, 96, 144], question_rate: 0.2}}}}
+          weight: {{weight}}  # as many of these streams per epoch as parts of your dialogues, others in the next one
+      max_frames: {_PART_FRAMES}  # longer dialogues are cut into parts
 """
+_SUPPOSED_PARTS = 40
+"""Of a file of dialogues that is not there yet."""
 
 
 def ask_and_write(path: Path, ask: Callable[[str], str] = input) -> None:
@@ -104,9 +112,20 @@ def compose(path: Path, checkpoint: str, dialogues: str, visual: str, output: st
         dialogues=_quoted(dialogues),
         kind="features" if has_features else "videos",
         visual=_quoted(visual),
-        simulator=_SIMULATOR if is_demo else "",
+        context=_CONTEXT.format("", [5.0, 30.0]) if is_demo else _CONTEXT.format("# ", [60.0, 120.0]),
+        corruption=0.5 if is_demo else 0.1,
+        simulator=_SIMULATOR.format(weight=round(_count_parts(dialogues) / _OLD_STREAMS, 4)) if is_demo else "",
         trainer=_SMALL if is_demo else _LORA,
     )
+
+
+def _count_parts(dialogues: str) -> int:
+    """Return how many samples the dialogues will be, cut into parts."""
+    try:
+        counts = [dialogue.num_frames for dialogue in read_dialogues(dialogues)]
+    except (OSError, DialogueError):  # training says what is wrong with it
+        return _SUPPOSED_PARTS
+    return sum(max(1, math.ceil(count / _PART_FRAMES)) for count in counts)
 
 
 def _answer(ask: Callable[[str], str], question: str, default: str) -> str:
