@@ -37,14 +37,7 @@ def add_recording_commands(commands: argparse._SubParsersAction) -> None:  # typ
         )
     for parser in (bag, video, sweep):
         add_watching(parser)
-        parser.add_argument("--queries", type=Path, help='what is asked: JSON lines {"time": seconds, "text": "..."}')
-        parser.add_argument(
-            "--annotations",
-            type=Path,
-            required=parser is sweep,
-            help='what happened: JSON lines {"time": seconds since the first image, "text": "..."}; '
-            "for several recordings a folder with NAME.jsonl for each",
-        )
+        _add_annotations(parser, needed=parser is sweep)
         add_scoring(parser)
         parser.add_argument("--output", type=Path, required=True, help="folder for the results; it need not exist")
     for parser in (bag, video):
@@ -62,6 +55,17 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:  # type: ignore[
     compare.add_argument("first", type=Path, metavar="A", help="folder of results")
     compare.add_argument("second", type=Path, metavar="B", help="folder of results of the same recordings")
     compare.add_argument("--output", type=Path, help="folder for the comparison; without it, only a table is printed")
+
+
+def _add_annotations(parser: argparse.ArgumentParser, needed: bool) -> None:
+    parser.add_argument("--queries", type=Path, help='what is asked: JSON lines {"time": seconds, "text": "..."}')
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        required=needed,
+        help='what happened: JSON lines {"time": seconds since the first image, "text": "..."}; '
+        "for several recordings a folder with NAME.jsonl for each",
+    )
 
 
 def add_window(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ from videollm_ros.evaluation.benchmarks.results_folder import ResultsFolder
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 
+_SAME = ("settings", "checkpoint", "annotations")  # what two runs must share to share results
 _SHOWN = 10  # missing items that are named on the console; metrics.json names all
 
 
@@ -41,7 +42,7 @@ def run_benchmark(
         limit: run the first items only.
 
     Returns:
-        what stands in metrics.json, in the main process. None in the others.
+        what stands in metrics.json. None in all processes but the main one.
 
     Raises:
         ValueError: no item can be run, or the folder holds results of another run.
@@ -50,8 +51,7 @@ def run_benchmark(
     folder = ResultsFolder(output)
     if processes.is_main:
         _tell(missing, "cannot be run")
-        kept = ("settings", "checkpoint", "annotations")
-        folder.begin({"benchmark": benchmark.name} | {key: provenance[key] for key in kept if key in provenance})
+        folder.begin({"benchmark": benchmark.name} | {key: provenance[key] for key in _SAME if key in provenance})
     processes.wait()
     share = [item for item in processes.share(there) if not folder.is_done(item.id)]
     for item in tqdm(share, desc=benchmark.name, unit="item", disable=not sys.stderr.isatty()):
