@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -49,6 +49,8 @@ DEFAULTS = {
     "speech.muted": False,
 }
 TIMEOUT = 30.0  # seconds for a response
+START = 120.0  # seconds for a process to start and load its model on a busy machine
+RETRY = 8.0  # seconds after which a call is sent again
 
 
 class Chaos:
@@ -64,6 +66,7 @@ class Chaos:
                 ("mute", SetBool),
                 ("set_parameters", SetParameters),
                 ("change_state", ChangeState),
+                ("get_state", GetState),
             ]
         }
         self._fault = node.create_publisher(String, "/soak/fault", 10)
@@ -85,20 +88,37 @@ class Chaos:
     def call(self, name: str, **fields: Any) -> Any:
         """Call a service. A response that does not come is a violation, unless the assistant was away."""
         client, lives = self._clients[name], self._assistant.lives
-        if not client.wait_for_service(TIMEOUT):
+        if not client.wait_for_service(max(TIMEOUT, START - self._assistant.age)):
             self._witness.violate(f"the service {name} was not there for {TIMEOUT:g} s.")
             return None
         deadline = time.monotonic() + TIMEOUT
+        sent = []
         while time.monotonic() < deadline:  # a response can be lost while both discover each other: ask again
-            future = client.call_async(client.srv_type.Request(**fields))
-            until = min(deadline, time.monotonic() + 8.0)
-            while not future.done() and time.monotonic() < until:
+            sent.append(client.call_async(client.srv_type.Request(**fields)))
+            until = min(deadline, time.monotonic() + RETRY)
+            while time.monotonic() < until:
+                if done := next((each for each in sent if each.done()), None):
+                    return done.result()
                 time.sleep(0.01)
-            if future.done():
-                return future.result()
         if self._assistant.lives == lives and self._assistant.process.is_alive:
             self._witness.violate(f"the service {name} did not respond within {TIMEOUT:g} s.")
         return None
+
+    @property
+    def state(self) -> str:
+        """The lifecycle state of the assistant. Empty while nobody answers."""
+        response = self.call("get_state")
+        return "" if response is None else str(response.current_state.label)
+
+    def wait_until_active(self) -> None:
+        """Wait until the assistant is active and answers by both ways. It is a violation if it is not in time."""
+        deadline = time.monotonic() + START
+        while not (self._witness.is_open and self.state == "active"):
+            if time.monotonic() >= deadline:
+                self._witness.violate(f"the assistant was not active {START:g} s after it should be.")
+                return
+            self._witness.check()
+            time.sleep(0.2)
 
     # Things.
 
@@ -183,13 +203,15 @@ class Chaos:
         self._change(Transition.TRANSITION_ACTIVATE)
 
     def refused_transition(self) -> None:
-        """Ask for a transition that the state does not have."""
-        if self._change(Transition.TRANSITION_CONFIGURE):
+        """Ask an active node for a transition that it does not have. A node that just started is not active yet."""
+        lives = self._assistant.lives
+        is_active = self.state == "active"
+        if self._change(Transition.TRANSITION_CONFIGURE) and is_active and self._assistant.lives == lives:
             self._witness.violate("an active node was configured.")
 
     def kill(self) -> None:
         """Kill the assistant. It is started again."""
-        if self.kills_allowed:
+        if self.kills_allowed and self._assistant.process.is_alive:
             self._witness.excuse_all()
             self._assistant.kill()
             self._witness.excuse_all()  # what was sent meanwhile
@@ -200,6 +222,7 @@ class Chaos:
             self.camera = start_camera(self._log, self._rng.randrange(10**6))
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
             self._change(transition)  # refused where it is active already
+        self.wait_until_active()
         for name, value in DEFAULTS.items():
             self._set(name, value)
         self.call("reset")

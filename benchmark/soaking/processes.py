@@ -78,12 +78,19 @@ class Assistant:
         self.unexpected: list[int] = []
         """Exit codes of lives that nobody ended."""
         self._killed = False
+        self._started = 0.0
         self.process = self._start()
         self._thread = threading.Thread(target=self._respawn, daemon=True)
         self._thread.start()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the newest process was started."""
+        return time.monotonic() - self._started
+
     def _start(self) -> Process:
         self.lives += 1
+        self._started = time.monotonic()
         command = [sys.executable, str(HERE / "faulty_assistant.py"), "--ros-args"]
         for parameter in (f"model.checkpoint:={demo_checkpoint()}", "model.cpu_threads:=1"):
             command += ["-p", parameter]
