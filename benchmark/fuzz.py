@@ -6,9 +6,10 @@
 
 Every target is a file of benchmark/fuzzing/ with a hypothesis strategy `cases` and a function `run(case)`. It returns
 how many bytes the result takes if the input was accepted, and raises `Refused` with a sentence if it was not. Anything
-else is a crash. A function `prepare` is called before. Each target runs in a process of its own, so that a segmentation fault is a result too. The exit code
-is 1 if there was a crash, if a refusal was no sentence, if the peak of the memory beyond the result reached 64 MiB, or
-if something was written to stderr past the logging.
+else is a crash. A target may have a function `prepare`, which is called once before. Each target runs in a process of
+its own, so that a segmentation fault is a result too. The exit code is 1 if there was a crash, if a refusal was no
+sentence, if the peak of the memory beyond the result reached 64 MiB, or if something was written to stderr past the
+logging.
 """
 
 from __future__ import annotations
