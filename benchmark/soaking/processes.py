@@ -15,7 +15,6 @@ from pathlib import Path
 from videollm_ros.demo_checkpoint import demo_checkpoint
 
 HERE = Path(__file__).parent
-NODE = "videollm_ros.node."
 
 
 class Process:
@@ -60,8 +59,8 @@ class Process:
 
 
 def start_camera(log: Path, seed: int, name: str = "simulated_camera") -> Process:
-    """Start a simulated camera."""
-    command = [sys.executable, "-m", NODE + "simulated_camera", "--ros-args", "-r", f"__node:={name}"]
+    """Start a simulated camera that takes faults."""
+    command = [sys.executable, str(HERE / "faulty_camera.py"), "--ros-args", "-r", f"__node:={name}"]
     for parameter in (f"seed:={seed}", "fps:=10.0", "seconds:=600.0"):
         command += ["-p", parameter]
     return Process(log, name, command)

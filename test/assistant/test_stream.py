@@ -21,6 +21,7 @@ from videollm_ros.assistant import (
 )
 from videollm_ros.assistant.queries import MAX_OUTSTANDING
 from videollm_ros.assistant.session_settings import context_limits, make_session
+from videollm_ros.assistant.worker import InferenceWorker
 from videollm_ros.live import ContextLimits, StreamSession
 from videollm_ros.media.images import ImageError
 
@@ -691,6 +692,32 @@ def test_a_thread_that_dies_is_noticed_and_queries_do_not_wait_for_it(stream_of,
     assert "encoder thread has died" in fatal and scene.stream.snapshot().threads["encoder"] is False
     with pytest.raises(QueryError, match="has died"):
         query.answer.result(TIMEOUT)
+
+
+def test_an_inference_thread_that_is_told_to_exit_says_so_and_leaves_no_query_unanswered(
+    stream_of, golden_model, scenes, monkeypatch
+):
+    scene = stream_of(golden_model)
+    scene.show(scenes[:2])
+    monkeypatch.setattr(scene.stream._worker._session, "answer", failing(SystemExit("a library gave up")))
+    query = scene.ask()
+    with pytest.raises(QueryError, match="inference thread ended: SystemExit: a library gave up"):
+        query.answer.result(TIMEOUT)
+    assert "inference thread ended" in scene.stream.fatal
+    with pytest.raises(QueryError, match="a library gave up"):
+        scene.ask()
+
+
+def test_an_inference_thread_that_is_gone_without_a_word_is_noticed(stream_of, golden_model, monkeypatch):
+    monkeypatch.setattr(InferenceWorker, "_run", lambda self: None)
+    scene = stream_of(golden_model)
+    deadline = time.monotonic() + TIMEOUT
+    while not (fatal := scene.stream.snapshot().fatal):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert "inference thread has died" in fatal
+    with pytest.raises(QueryError, match="has died"):
+        scene.ask()
 
 
 class Broken(StreamListener):
