@@ -139,7 +139,8 @@ class Graph(contextlib.ExitStack):
 
     def measure(
         self, fault: str = "", also: str = "", stamp: float | None = None, goal: bool = False,
-        replay: float | None = None, start: str = "", kill: bool = False, ends: int | None = None, log: str = "on demand",
+        replay: float | None = None, start: str = "", kill: bool = False,
+        ends: int | None = None, log: str = "on demand",
     ) -> dict[str, Any]:  # fmt: skip
         """Do one fault to an assistant that reads well, and measure until it does so again."""
         if replay is None:
