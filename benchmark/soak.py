@@ -38,6 +38,7 @@ from videollm_ros.evaluation.scores.assignment import assign, time_differences
 from videollm_ros.msg import AssistantUtterance, SimEvent
 from videollm_ros.sim.sentences import parse_event
 
+DISCOVERY = 3.0  # seconds in which nodes that an earlier run may have left behind show themselves
 CHAOS, QUIET = 40.0, 50.0  # seconds of a phase
 SETTLE = 12.0  # seconds of a quiet phase that do not count: discovery, a new stream, items that were there before
 LAG = 2.0  # seconds at the end of a quiet phase in which nothing new counts: what happened before is still told
@@ -228,6 +229,9 @@ def main() -> int:
         executor.add_node(node)
         threading.Thread(target=_spin, args=(executor,), daemon=True).start()
         print(f"Logs are in {log}.", flush=True)
+        time.sleep(DISCOVERY)
+        if others := [name for name in node.get_node_names() if name != node.get_name()]:
+            sys.exit(f"The ROS domain {domain} is not empty: {', '.join(others)} would be taken for ours.")
         figures = Soak(node, options.minutes, options.seed, log).run()
         rclpy.try_shutdown()
     text = json.dumps(figures | {"seed": options.seed}, indent=2)
