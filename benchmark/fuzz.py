@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Throw malformed input at what reads input from outside, and count what goes wrong.
 
-    python benchmark/fuzz.py images compressed params --cases 10000 --json benchmark/results/fuzz.json
+    python benchmark/fuzz.py --cases 10000 --json benchmark/results/fuzz.json
 
 Every target is a file of benchmark/fuzzing/ with a hypothesis strategy `cases` and a function `run(case)`. It returns
 how many bytes the result takes if the input was accepted, and raises `Refused` with a sentence if it was not. Anything
-else is a crash. Each target runs in a process of its own, so that a segmentation fault is a result too. The exit code
-is 1 if there was a crash, if a refusal was no sentence, if the peak of the memory beyond the result reached 64 MiB, or
-if something was written to stderr past the logging.
+else is a crash. A target may have a function `prepare`, which is called once before. Each target runs in a process of
+its own, so that a segmentation fault is a result too. The exit code is 1 if there was a crash, if a refusal was no
+sentence, if the peak of the memory beyond the result reached 64 MiB, or if something was written to stderr past the
+logging.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 TARGETS = {
     "images": "sensor_msgs/Image messages -> media.images.to_rgb",
     "compressed": "sensor_msgs/CompressedImage messages -> media.images.to_rgb",
+    "queries": "queries -> AssistantStream.ask, up to the answer",
+    "checkpoints": "checkpoint folders -> LiveModel.from_pretrained",
     "params": "params files -> rclpy.init, node.NodeParameters",
+    "dialogues": "dialogue files -> data.dialogues.parse_dialogue",
+    "annotations": "annotation files -> data.convert",
 }
 MEMORY_LIMIT = 64 << 20  # bytes beyond the result
 LONGEST_SENTENCE = 1000  # characters
@@ -107,6 +112,8 @@ class Count:
 def fuzz(target: str, num_cases: int, first_seed: int) -> dict[str, Any]:
     """Run a target in this process."""
     module = importlib.import_module(f"fuzzing.{target}")
+    if hasattr(module, "prepare"):  # what is loaded once is no case's memory
+        module.prepare()
     count = Count(module.run)
 
     @seed(first_seed)

@@ -25,6 +25,7 @@ import threading
 import time
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import rclpy
 from domain_coordinator import domain_id
@@ -34,13 +35,26 @@ from soaking.processes import Assistant
 from soaking.witness import Witness
 
 from videollm_ros.evaluation.scores.assignment import assign, time_differences
-from videollm_ros.msg import SimEvent
+from videollm_ros.msg import AssistantUtterance, SimEvent
 from videollm_ros.sim.sentences import parse_event
 
+DISCOVERY = 3.0  # seconds in which nodes that an earlier run may have left behind show themselves
 CHAOS, QUIET = 40.0, 50.0  # seconds of a phase
 SETTLE = 12.0  # seconds of a quiet phase that do not count: discovery, a new stream, items that were there before
+LAG = 2.0  # seconds at the end of a quiet phase in which nothing new counts: what happened before is still told
 TOLERANCE = 1.5  # seconds between an event and its utterance
-WARM_UP = 600.0  # seconds after which memory is compared
+WARM_UP = 600.0  # seconds of a process after which its memory is compared
+
+
+class QuietMemory(NamedTuple):
+    """Memory of the assistant in one quiet phase."""
+
+    life: int
+    """Number of the process."""
+    age: float
+    """Seconds since it started."""
+    resident: float
+    """Bytes, the median over the phase."""
 
 
 class Soak:
@@ -54,70 +68,93 @@ class Soak:
         self.assistant = Assistant(log)
         self.chaos = Chaos(node, self._rng, self.witness, self.assistant, log)
         self._told = self._said = self._happened = 0
-        self._memory: list[tuple[float, int, int, int]] = []  # seconds, life, bytes, threads
+        self._missed: list[str] = []
+        self._false: list[str] = []
+        self._threads = 0
+        self._memory: list[QuietMemory] = []
 
     def run(self) -> dict[str, object]:
         """Alternate chaos and quiet until the time is over. Returns the figures."""
+        self.chaos.wait_until_active()
         began = time.monotonic()
         while time.monotonic() - began < self._seconds:
             self.chaos.kills_allowed = time.monotonic() - began < self._seconds / 3  # memory needs a long life
-            self._chaotic_phase(began)
-            self._quiet_phase(began)
+            self._chaotic_phase()
+            self._quiet_phase()
         self._check_log()
         if not self.assistant.close():
             self.witness.violate("the assistant did not end on SIGINT.")
         self.chaos.camera.end(9)
         return self._figures((time.monotonic() - began) / 60)
 
-    def _chaotic_phase(self, began: float) -> None:
+    def _chaotic_phase(self) -> None:
         until = time.monotonic() + CHAOS
         while time.monotonic() < until:
             self.chaos.do_something()
-            self._look(began)
+            self._look()
             time.sleep(self._rng.expovariate(2.0))
 
-    def _quiet_phase(self, began: float) -> None:
+    def _quiet_phase(self) -> None:
         """Let it narrate, and score it against what the camera says happened."""
         witness = self.witness
         self.chaos.calm_down()
-        self._wait(SETTLE, began)
-        frames, events, utterances = witness.frames, len(witness.events), len(witness.utterances)
-        self._wait(QUIET - SETTLE, began)
+        self._wait(SETTLE)
+        frames, start = witness.frames, time.time()
+        memory = self._wait(QUIET - SETTLE - LAG)
+        end = time.time()
+        memory += self._wait(LAG)  # for what is still to be said
         if witness.frames == frames:
             witness.violate("no frame was read in a quiet phase.")
-        happened = list(witness.events[events:])
-        self._wait(2.0, began)  # for what is still to be said
-        said = [each for each in witness.utterances[utterances:] if each.kind == 0]
-        told = self._match(said, happened)
-        self._told += told
-        self._said += len(said)
-        self._happened += len(happened)
+        if memory:
+            self._memory.append(QuietMemory(self.assistant.lives, self.assistant.age, median(memory)))
+        self._score(start, end)
 
-    def _match(self, said: list, happened: list[SimEvent]) -> int:
-        """Return how many events were told in time and in the right words, each by an utterance of its own."""
-        if not said or not happened:
-            return 0
+    def _score(self, start: float, end: float) -> None:
+        """Match utterances with events, and count those between two stamps.
+
+        An utterance near the border may belong to an event beyond it. So all are matched, and only those are counted
+        whose stamp, or whose partner's stamp, is inside.
+        """
+        near = start - 2 * TOLERANCE
+        happened = [each for each in list(self.witness.events) if _seconds(each) >= near]
+        said = [each for each in list(self.witness.utterances) if each.kind == 0 and _seconds(each) >= near]
+        pairs = self._match(said, happened) if said and happened else []
+        inside = {row for row, each in enumerate(happened) if start <= _seconds(each) <= end}
+        told = {event for _, event in pairs} & inside
+        unmatched = set(range(len(said))) - {utterance for utterance, _ in pairs}
+        false = [said[each] for each in sorted(unmatched) if start <= _seconds(said[each]) <= end]
+        self._happened += len(inside)
+        self._told += len(told)
+        self._said += len(told) + len(false)
+        self._missed += [happened[event].text for event in sorted(inside - told)]
+        self._false += [each.text for each in false]
+
+    def _match(self, said: list[AssistantUtterance], happened: list[SimEvent]) -> list[tuple[int, int]]:
+        """Return pairs of an utterance and the event that it tells in time and in the right words."""
         differences = time_differences([_seconds(each) for each in said], [_seconds(each) for each in happened])
         allowed = abs(differences) <= TOLERANCE
         for row, utterance in enumerate(said):
             for column, event in enumerate(happened):
                 allowed[row, column] &= _tells(utterance.text, event)
-        return len(assign(abs(differences), allowed))
+        return [(int(row), int(column)) for row, column in assign(abs(differences), allowed)]
 
-    def _wait(self, seconds: float, began: float) -> None:
-        until = time.monotonic() + seconds
+    def _wait(self, seconds: float) -> list[int]:
+        """Watch for a while. Returns the resident bytes of the assistant, seen twice a second."""
+        until, resident = time.monotonic() + seconds, []
         while time.monotonic() < until:
-            self._look(began)
+            resident.append(self._look())
             time.sleep(0.5)
+        return [each for each in resident if each]
 
-    def _look(self, began: float) -> None:
+    def _look(self) -> int:
+        """Check what must hold all the time. Returns the resident bytes of the assistant, 0 while there is none."""
         self.witness.check()
         memory, threads = self.assistant.process.memory_and_threads()
-        if memory:
-            self._memory.append((time.monotonic() - began, self.assistant.lives, memory, threads))
+        self._threads = max(self._threads, threads)
         while self.assistant.unexpected:
             self.witness.violate(f"the assistant ended with exit code {self.assistant.unexpected.pop()}.")
             self.witness.excuse_all()
+        return memory
 
     def _check_log(self) -> None:
         text = (self._log / "assistant.txt").read_text(encoding="utf-8", errors="replace")
@@ -126,13 +163,17 @@ class Soak:
                 self.witness.violate(f"a traceback at line {index + 1} of the assistant's log.")
 
     def _growth(self) -> float | None:
-        """Share by which memory grew from ten minutes into the last life to its end. None for a shorter life."""
-        last = [row for row in self._memory if row[1] == self.assistant.lives]
-        start = last[0][0] + WARM_UP if last else 0.0
-        late = [row[2] for row in last if row[0] > start]
-        if len(late) < 20:
-            return None
-        return median(late[-len(late) // 5 :]) / median(late[: len(late) // 5]) - 1
+        """Return the share by which the memory of a process grew. None if no process lived long enough.
+
+        The first quiet phase that begins ten minutes into its life is compared with its last one, if ten minutes or
+        more lie between. A process that was killed early tells nothing. Of several long lives the worst counts.
+        """
+        growths = []
+        for life in {each.life for each in self._memory}:
+            late = [each for each in self._memory if each.life == life and each.age >= WARM_UP]
+            if late and late[-1].age - late[0].age >= WARM_UP:
+                growths.append(late[-1].resident / late[0].resident - 1)
+        return max(growths, default=None)
 
     def _figures(self, minutes: float) -> dict[str, object]:
         both = self._said + self._happened
@@ -144,9 +185,15 @@ class Soak:
             "goals": self.witness.counts["goal"],
             "topic_queries": self.witness.counts["topic"],
             "memory_growth": self._growth(),
-            "threads_max": max((row[3] for row in self._memory), default=0),
+            "memory_quiet_phases": [
+                f"{each.life}: {each.age:.0f} s {each.resident / 2**20:.1f} MiB" for each in self._memory
+            ],
+            "threads_max": self._threads,
             "event_f1_quiet_phases": 2 * self._told / both if both else None,
             "events_quiet_phases": self._happened,
+            "events_missed": self._missed,
+            "utterances_without_event": self._false,
+            "requests_excused": self.witness.excused,
             "frames": self.witness.frames,
             "utterances": len(self.witness.utterances),
             "lives": self.assistant.lives,
@@ -182,6 +229,9 @@ def main() -> int:
         executor.add_node(node)
         threading.Thread(target=_spin, args=(executor,), daemon=True).start()
         print(f"Logs are in {log}.", flush=True)
+        time.sleep(DISCOVERY)
+        if others := [name for name in node.get_node_names() if name != node.get_name()]:
+            sys.exit(f"The ROS domain {domain} is not empty: {', '.join(others)} would be taken for ours.")
         figures = Soak(node, options.minutes, options.seed, log).run()
         rclpy.try_shutdown()
     text = json.dumps(figures | {"seed": options.seed}, indent=2)

@@ -15,7 +15,6 @@ from pathlib import Path
 from videollm_ros.demo_checkpoint import demo_checkpoint
 
 HERE = Path(__file__).parent
-NODE = "videollm_ros.node."
 
 
 class Process:
@@ -60,8 +59,8 @@ class Process:
 
 
 def start_camera(log: Path, seed: int, name: str = "simulated_camera") -> Process:
-    """Start a simulated camera."""
-    command = [sys.executable, "-m", NODE + "simulated_camera", "--ros-args", "-r", f"__node:={name}"]
+    """Start a simulated camera that takes faults."""
+    command = [sys.executable, str(HERE / "faulty_camera.py"), "--ros-args", "-r", f"__node:={name}"]
     for parameter in (f"seed:={seed}", "fps:=10.0", "seconds:=600.0"):
         command += ["-p", parameter]
     return Process(log, name, command)
@@ -78,12 +77,19 @@ class Assistant:
         self.unexpected: list[int] = []
         """Exit codes of lives that nobody ended."""
         self._killed = False
+        self._started = 0.0
         self.process = self._start()
         self._thread = threading.Thread(target=self._respawn, daemon=True)
         self._thread.start()
 
+    @property
+    def age(self) -> float:
+        """Seconds since the newest process was started."""
+        return time.monotonic() - self._started
+
     def _start(self) -> Process:
         self.lives += 1
+        self._started = time.monotonic()
         command = [sys.executable, str(HERE / "faulty_assistant.py"), "--ros-args"]
         for parameter in (f"model.checkpoint:={demo_checkpoint()}", "model.cpu_threads:=1"):
             command += ["-p", parameter]

@@ -12,7 +12,6 @@ from typing import Any
 
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -20,6 +19,7 @@ from std_msgs.msg import String
 
 from videollm_ros.action import Converse
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
+from videollm_ros.node.request_queues import REQUESTS, LosslessActionClient
 from videollm_ros.srv import Ask
 
 OUTCOME = 60.0
@@ -27,6 +27,9 @@ OUTCOME = 60.0
 
 CLOSED = 30.0
 """Seconds within which an utterance that has begun on ~/utterance_partial is closed there."""
+
+PROBE_PERIOD = 1.0
+"""Seconds between two empty queries, by which a way to the assistant is tried until one comes back."""
 
 DEEP = QoSProfile(depth=1000)
 
@@ -55,6 +58,11 @@ class Witness:
         self.level = b"\x00"
         self.requests: dict[str, Request] = {}
         self.counts = {"ask": 0, "goal": 0, "topic": 0}
+        self.excused = 0
+        """Requests that waited when the assistant was killed, or were sent before the way to it was open."""
+        self._ways: set[str] = set()  # "ask" and "goal" once a response has come from the assistant that runs now
+        self._life = 0  # counts the kills, so that a late response to a probe of an earlier life opens nothing
+        self._probed = 0.0
         self._open: dict[int, float] = {}  # utterances that grow: id -> time of the newest message
         self._last_id = 0
         group = ReentrantCallbackGroup()
@@ -65,8 +73,8 @@ class Witness:
         subscribe(SimEvent, "/simulated_camera/events", self.events.append, DEEP)
         subscribe(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         self._queries = node.create_publisher(String, "/assistant/query", DEEP)
-        self._ask = node.create_client(Ask, "/assistant/ask", qos_profile=DEEP, callback_group=group)
-        self._converse = ActionClient(node, Converse, "/assistant/converse", callback_group=group)
+        self._ask = node.create_client(Ask, "/assistant/ask", qos_profile=REQUESTS, callback_group=group)
+        self._converse = LosslessActionClient(node, Converse, "/assistant/converse", group)
 
     def violate(self, sentence: str) -> None:
         """Note what should not be."""
@@ -79,8 +87,38 @@ class Witness:
         with self._lock:
             self.counts[kind] += 1
             name = f"{kind}-{self.counts[kind]}"
-            self.requests[name] = Request(kind, time.monotonic())
+            is_open = kind in self._ways
+            self.excused += not is_open
+            self.requests[name] = Request(kind, time.monotonic(), excused=not is_open)
             return name, self.requests[name]
+
+    def _probe(self) -> None:
+        """Try the ways that are not open yet with an empty query, which is refused.
+
+        A request may be lost while client and server discover each other (rmw_fastrtps#392), and nothing public tells
+        when both have done so.
+        """
+        if len(self._ways) == 2 or time.monotonic() - self._probed < PROBE_PERIOD:
+            return
+        self._probed, life = time.monotonic(), self._life
+        if self._ask.service_is_ready():
+            self._ask.call_async(Ask.Request()).add_done_callback(lambda _: self._opened("ask", life))
+        if self._converse.server_is_ready():
+            self._converse.send_goal_async(Converse.Goal()).add_done_callback(lambda done: self._tried(done, life))
+
+    def _tried(self, done: Any, life: int) -> None:
+        if done.result().accepted:
+            done.result().get_result_async().add_done_callback(lambda _: self._opened("goal", life))
+
+    def _opened(self, way: str, life: int) -> None:
+        with self._lock:
+            if life == self._life:
+                self._ways.add(way)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a response has come from the assistant that runs now, by ~/ask and by ~/converse."""
+        return len(self._ways) == 2
 
     def ask(self, text: str) -> None:
         """Call ~/ask."""
@@ -101,9 +139,6 @@ class Witness:
     def converse(self, text: str, cancel_after: float | None) -> None:
         """Send a goal, and cancel it after a while."""
         name, request = self._request("goal")
-        if not self._converse.server_is_ready():
-            request.excused = True
-            return
         goal = Converse.Goal(query=text, query_id=name)
         self._converse.send_goal_async(goal).add_done_callback(lambda done: self._accepted(request, done, cancel_after))
 
@@ -125,7 +160,11 @@ class Witness:
         """Excuse what waits: the assistant is being killed. Its utterances begin at 1 again."""
         with self._lock:
             for request in self.requests.values():
-                request.excused = request.excused or not request.outcomes
+                if not request.outcomes and not request.excused:
+                    request.excused = True
+                    self.excused += 1
+            self._ways.clear()
+            self._life += 1
             self._open.clear()
             self._last_id = 0
 
@@ -137,6 +176,7 @@ class Witness:
     def check(self) -> None:
         """Look for requests without exactly one outcome, and for utterances that were never closed."""
         now = time.monotonic()
+        self._probe()
         for name, request in list(self.requests.items()):
             if len(request.outcomes) > 1:
                 self.violate(f"{name} has {len(request.outcomes)} outcomes.")

@@ -84,6 +84,10 @@ def test_a_stutter_is_held_back_within_the_window_only(window, held):
     assert held_back([(0.0, 0.9), (4.0, 0.9)], repeat_window=window) == held
 
 
+def test_what_comes_just_when_the_window_ends_is_no_stutter():
+    assert held_back([(0.0, 0.9), (5.0, 0.9)], repeat_window=5.0) == []
+
+
 def test_an_answer_does_not_make_what_follows_a_stutter():
     policy = policy_of()
     policy.record(MOVES, 0.0, 0.9, proactive=False)

@@ -23,6 +23,7 @@ from videollm_ros.assistant import (
 from videollm_ros.assistant.queries import MAX_OUTSTANDING
 from videollm_ros.assistant.scheduler import FrameScheduler
 from videollm_ros.assistant.session_settings import context_limits, make_session
+from videollm_ros.assistant.worker import InferenceWorker
 from videollm_ros.live import ContextLimits, StreamSession
 from videollm_ros.live.speak_rule import Form
 from videollm_ros.media.images import ImageError
@@ -702,6 +703,32 @@ def test_a_rate_far_from_the_trained_one_is_a_warning(stream_of, golden_model):
     assert stream_of(golden_model).outputs.warnings == []
     with AssistantStream(golden_model, AssistantSettings(StreamSettings(fps=4 * trained)), [outputs := Recorder()]):
         assert f"reads {4 * trained:g}." in outputs.warnings[0]
+
+
+def test_an_inference_thread_that_is_told_to_exit_says_so_and_leaves_no_query_unanswered(
+    stream_of, golden_model, scenes, monkeypatch
+):
+    scene = stream_of(golden_model)
+    scene.show(scenes[:2])
+    monkeypatch.setattr(scene.stream._worker._session, "answer", failing(SystemExit("a library gave up")))
+    query = scene.ask()
+    with pytest.raises(QueryError, match="inference thread ended: SystemExit: a library gave up"):
+        query.answer.result(TIMEOUT)
+    assert "inference thread ended" in scene.stream.fatal
+    with pytest.raises(QueryError, match="a library gave up"):
+        scene.ask()
+
+
+def test_an_inference_thread_that_is_gone_without_a_word_is_noticed(stream_of, golden_model, monkeypatch):
+    monkeypatch.setattr(InferenceWorker, "_run", lambda self: None)
+    scene = stream_of(golden_model)
+    deadline = time.monotonic() + TIMEOUT
+    while not (fatal := scene.stream.snapshot().fatal):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert "inference thread has died" in fatal
+    with pytest.raises(QueryError, match="has died"):
+        scene.ask()
 
 
 class Broken(StreamListener):

@@ -118,6 +118,11 @@ def test_the_oldest_text_goes_first_when_it_exceeds_its_share(template):
     assert carried == [f"A red cup {number}." for number in range(40 - len(carried), 40)]
 
 
+def test_text_has_the_share_that_a_session_gives_it():
+    assert DialogueLimits(max_tokens=400).max_text_tokens == 100
+    assert DialogueLimits().max_text_tokens is None
+
+
 def test_a_standing_instruction_is_never_forgotten(template):
     whole = dialogue(query("Tell me what I do.", answer=False), *narration([4] * 40).conversation)
     splitter, parts = parts_of(template, whole, max_tokens=400)

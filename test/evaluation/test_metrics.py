@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from videollm_ros.evaluation import average_metrics, stream_metrics
+from videollm_ros.evaluation.metrics import fluency
 from videollm_ros.live import LiveModel
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "live1plus"
@@ -65,6 +66,11 @@ def test_a_turn_that_a_query_ends_is_judged_by_the_same_rule(model, features):
         *told_late(2)[2:],
     ]
     assert stream_metrics(model, conversation, features[5:9])["frame_diff"] == pytest.approx(1 / 2)
+
+
+@pytest.mark.parametrize(("frame_diff", "value"), [(0, 0.6), (2, 0.2), (1, 0.3), (-1, 0.3), (-5, 0.3)])
+def test_fluency_counts_the_frames_before_the_first_wrong_decision(frame_diff, value):
+    assert fluency(num_stream=4, num_text=6, num_right=2, frame_diff=frame_diff) == pytest.approx(value)
 
 
 def test_another_number_of_frames_is_an_error(model, expected, features):

@@ -275,3 +275,10 @@ def test_other_layouts_of_a_hub_repository_are_not_downloaded(parts, saved, monk
     assert {repository for repository, *_ in asked} == {"some/llm", "some/tower"}
     for _, allowed, ignored in asked:
         assert "*.py" not in allowed and "*.bin" not in allowed and "*/*" in ignored
+
+
+def test_an_error_is_no_longer_than_a_few_lines_whatever_a_file_holds(tmp_path):
+    (tmp_path / "live_config.json").write_text(json.dumps({"frame_token_pooled": [0] * 5000}))
+    with pytest.raises(CheckpointError, match="frame_token_pooled") as raised:
+        LiveModel.from_pretrained(tmp_path, device="cpu")
+    assert len(str(raised.value)) < 1000

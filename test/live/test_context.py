@@ -58,6 +58,16 @@ def test_the_opening_of_a_stream_belongs_to_what_stands_before_it(context, model
     assert kinds(context)[-2:] == [(TEXT, reply + 1 + closing), (FRAME, 3)]
 
 
+@pytest.mark.parametrize("wanted", range(60, 68))
+def test_a_full_context_makes_room_for_a_reply_and_for_what_closes_it(model, wanted):
+    context = StreamContext(model, ContextLimits(max_tokens=400))
+    for stamp in range(100):
+        accept_all(read(context, 1, float(stamp)))
+    _, limit = context.begin_reply(None, wanted, stamp=100.0)
+    closing = 1 + len(model.template.before_frame(Turn.ASSISTANT))  # the pending token, <eos>, a line break, [
+    assert limit == wanted and context.cache.room >= limit + closing
+
+
 def test_a_query_first_leaves_the_system_prompt_a_segment_of_its_own(context, model):
     query = Query("What is it?", 0.0)
     context.begin_reply(query, 5, stamp=0.0)

@@ -31,6 +31,12 @@ def test_a_frame_exactly_as_old_as_the_limit_stays():
     assert choose_evictions(segments, limits, needed=1, now=5.0) == {1}
 
 
+def test_of_too_much_text_the_oldest_goes():
+    segments = context(TEXT, TEXT, TEXT, TEXT, FRAME)
+    limits = ContextLimits(max_tokens=60, text_tokens=20)
+    assert choose_evictions(segments, limits, needed=1, now=6.0) == {1, 2}
+
+
 def test_the_size_of_the_context_must_be_known():
     with pytest.raises(ValueError, match="needs limits with max_tokens"):
         choose_evictions(context(FRAME), ContextLimits(), needed=1, now=0.0)

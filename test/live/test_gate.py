@@ -20,6 +20,11 @@ def test_a_frame_like_the_last_one_read_is_skipped():
     assert FrameGate(0.99).select(scenes(0, 0, 1, 1, 1, 0), [False] * 6) == [0, 2, 5]
 
 
+def test_a_frame_of_exactly_the_similarity_is_skipped():
+    still = torch.eye(2, 8)[None].repeat(2, 1, 1)  # tokens of length one: their cosine is exactly 1
+    assert FrameGate(1.0).select(still, [False] * 2) == [0]
+
+
 def test_slow_change_adds_up_until_a_frame_passes():
     start, end = scenes(0, 1)
     drift = torch.stack([start.lerp(end, step / 20) for step in range(21)])

@@ -223,3 +223,8 @@ def test_a_picture_beyond_the_limit_is_refused():
     assert len(black) < 100_000
     with pytest.raises(ImageError, match=f"4096x3073 pixels were received; .* 1 to {MAX_PIXELS}"):
         to_rgb(compressed(black))
+
+
+def test_a_jpeg_of_too_many_scans_is_refused_by_their_number():
+    with pytest.raises(ImageError, match=f"A JPEG of {MAX_SCANS + 1} scans was received; at most {MAX_SCANS}"):
+        to_rgb(SimpleNamespace(format="jpeg", data=jpeg(64, 48, scans=MAX_SCANS + 1)))

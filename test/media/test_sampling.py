@@ -101,6 +101,13 @@ def test_an_image_that_comes_late_or_twice_is_no_jump_back():
     assert [sampler.offer(stamp) for stamp in (100.0, 100.4, 100.3, 100.4)][2:] == [Sample.NOT_DUE] * 2
 
 
+def test_an_image_that_comes_twice_is_no_faster_camera():
+    sampler = StampSampler(fps=2.0, max_gap=10.0)
+    for stamp in (100.0, 100.0, 100.5, 100.5):
+        sampler.offer(stamp)
+    assert sampler.interval == pytest.approx(0.5)
+
+
 def test_after_a_pause_the_missed_instants_are_not_made_up_for():
     sampler = StampSampler(fps=2.0, max_gap=10.0)
     stamps = [*camera(30, 2), *(105 + np.arange(30) / 30)]

@@ -158,7 +158,7 @@ class AssistantStream:
         Raises:
             QueryError: The query is empty or too long, too many are waiting, or the stream has ended.
         """
-        if self._worker.is_closing:
+        if self.fatal or self._worker.is_closing:
             raise QueryError(self.fatal or _CLOSED)
         query = self._admission.admit(text, query_id, on_partial)
         self._scheduler.submit(query)

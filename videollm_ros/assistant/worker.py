@@ -74,8 +74,8 @@ class InferenceWorker:
 
     @property
     def is_closing(self) -> bool:
-        """Whether the thread ends soon or has ended."""
-        return bool(self._closing) or not self.is_alive
+        """Whether the thread was told to end, or has said why it ends. One that is dead without it has crashed."""
+        return bool(self._closing)
 
     def cancel(self, query: PendingQuery, reason: str) -> None:
         """Take a query back that the session has, or stop its answer within one token."""
@@ -113,7 +113,7 @@ class InferenceWorker:
             while not self._closing:
                 # A new stream that is due is begun at once, and not only when there is work.
                 self._process(WorkItem() if self._restart else self._scheduler.wait(unanswered=bool(self._asked)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, somebody must learn that nothing is read any more
+        except BaseException as error:  # noqa: BLE001 - SystemExit too: somebody must learn that nothing is read any more
             self._die(f"The inference thread ended: {type(error).__name__}: {error}")
         self._publisher.forget()
         for query in [*self._scheduler.withdraw_all(), *self._asked.values()]:

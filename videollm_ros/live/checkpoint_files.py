@@ -25,8 +25,18 @@ _PART_FILES = ["*.json", "model*.safetensors", "*.txt", "tokenizer.model"]
 _CHECKPOINT_FILES = ["*.json", "*.safetensors"]
 
 
+_LONGEST_MESSAGE = 800
+
+
 class CheckpointError(ValueError):
-    """Report that a checkpoint cannot be loaded, because a file is missing or bad, or because parts do not fit."""
+    """Report that a checkpoint cannot be loaded, because a file is missing or bad, or because parts do not fit.
+
+    The message is cut to `_LONGEST_MESSAGE` characters: values from a file and lists of a library may be of any length.
+    """
+
+    def __init__(self, message: str) -> None:
+        """Say what is wrong."""
+        super().__init__(message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]} ...")
 
 
 def resolve_checkpoint(checkpoint: str | Path) -> Path:

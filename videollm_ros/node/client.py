@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup, ReentrantCallbackGroup
 from rclpy.client import Client
 from rclpy.exceptions import InvalidHandle
@@ -34,16 +33,13 @@ from videollm_ros.node.conversation import (
     RefusedError,
 )
 from videollm_ros.node.partials import UtteranceCallback, each_once
+from videollm_ros.node.request_queues import REQUESTS, LosslessActionClient
 from videollm_ros.srv import Ask
 
 __all__ = [
-    "AssistantClient",
-    "AssistantError",
-    "AssistantTimeoutError",
-    "AssistantUnavailableError",
-    "Conversation",
+    "AssistantClient", "AssistantError", "AssistantTimeoutError", "AssistantUnavailableError", "Conversation",
     "RefusedError",
-]
+]  # fmt: skip
 
 ANSWER_TIMEOUT = 60.0  # seconds to wait for an answer, or for the next piece of one
 CALL_TIMEOUT = 10.0  # seconds to wait for a response that needs no model
@@ -77,10 +73,11 @@ class AssistantClient:
         self._reset = self._service(Trigger, "reset")
         self._set_parameters = self._service(SetParameters, "set_parameters")
         self._get_parameters = self._service(GetParameters, "get_parameters")
-        self._converse = ActionClient(node, Converse, f"{self.name}/converse", callback_group=self._group)
+        self._converse = LosslessActionClient(node, Converse, f"{self.name}/converse", self._group)
 
     def _service(self, service_type: type, name: str) -> Client:
-        return self.node.create_client(service_type, f"{self.name}/{name}", callback_group=self._group)
+        service = f"{self.name}/{name}"
+        return self.node.create_client(service_type, service, qos_profile=REQUESTS, callback_group=self._group)
 
     def close(self) -> None:
         """End all subscriptions, conversations and clients. A second call does nothing."""

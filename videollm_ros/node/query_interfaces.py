@@ -13,17 +13,15 @@ from typing import Protocol
 from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from videollm_ros.action import Converse
 from videollm_ros.assistant.queries import PendingQuery, QueryError
 from videollm_ros.assistant.updates import UtteranceUpdate
 from videollm_ros.msg import AssistantUtterance
+from videollm_ros.node.request_queues import REQUESTS
 from videollm_ros.srv import Ask
 
-REQUESTS = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
-"""Requests that arrive at once. What does not fit is lost without a trace, and the default of 10 is soon full."""
 MAX_LOGGED = 200
 """Characters of a query that are logged."""
 _CANCELLED = "The query was cancelled before its answer began."
