@@ -9,6 +9,7 @@ domain of its own.
 import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub reads it: nothing here is from a hub
@@ -97,3 +98,21 @@ def talkative_model(golden_paths) -> LiveModel:
     model = LiveModel.from_pretrained(**golden_paths, device="cpu")
     model.llm.get_output_embeddings().weight.data[model.template.eos_token_id] = 0
     return model
+
+
+@pytest.fixture(scope="session")
+def launch_browser():
+    """Launches a headless Chromium with these arguments. One driver serves all tests, since its event loop stays."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        yield lambda *arguments: driver.chromium.launch(executable_path=found, args=["--no-sandbox", *arguments])
+
+
+@pytest.fixture(scope="session")
+def browser(launch_browser):
+    """A headless Chromium."""
+    with contextlib.closing(launch_browser()) as browser:
+        yield browser

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report in a real browser: an hour of frames, every utterance there, zoom, no network, light and dark."""
 
-import shutil
 import time
 
 import numpy as np
@@ -60,18 +59,6 @@ def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(result, make_metrics([result], settings, provenance), path)
     return path, result
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("there is no Chromium here")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ The JSON of docs/headset.md is checked against the messages everywhere. The rest
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -341,15 +341,10 @@ def footage(tmp_path_factory) -> Path:
     return path
 
 
-def test_the_page_sends_the_camera_and_shows_what_is_said(bridge, watching, footage, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("there is no Chromium here")
+def test_the_page_sends_the_camera_and_shows_what_is_said(bridge, watching, footage, launch_browser, tmp_path):
     camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
-    camera += [f"--use-file-for-fake-video-capture={footage}", "--no-sandbox"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=camera)
+    camera += [f"--use-file-for-fake-video-capture={footage}"]
+    with contextlib.closing(launch_browser(*camera)) as browser:
         page = browser.new_page(viewport={"width": 420, "height": 760})
         problems = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -364,4 +359,3 @@ def test_the_page_sends_the_camera_and_shows_what_is_said(bridge, watching, foot
         page.screenshot(path=tmp_path / "headset.png")
         assert page.locator("#state.open").count() == 1
         assert not problems
-        browser.close()

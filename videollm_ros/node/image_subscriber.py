@@ -30,6 +30,9 @@ LOG_AFTER = 1.0  # seconds for which something must be so before it is worth a l
 _TYPES = {"raw": (Image, "sensor_msgs/msg/Image"), "compressed": (CompressedImage, "sensor_msgs/msg/CompressedImage")}
 
 
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"  # what rmw gives in place of a name (rmw_dds_common)
+
+
 class Trouble(Enum):
     """What can be wrong with the images."""
 
@@ -249,7 +252,9 @@ class ImageSubscriber:
 
 
 def _name(publisher: TopicEndpointInfo) -> str:
-    """Return the fully qualified name of a publisher's node."""
+    """Return the fully qualified name of a publisher's node, which discovery learns later than the publisher."""
+    if publisher.node_name == _UNKNOWN:
+        return "a node whose name is not known yet"
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
