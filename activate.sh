@@ -33,4 +33,9 @@ case ":$PYTHONPATH:" in
   *) export PYTHONPATH=$_videollm_root:$PYTHONPATH ;;
 esac
 
+# The commands that pip installs.
+videollm-evaluate() { python -m videollm_ros.evaluation "$@"; }
+videollm-data() { python -m videollm_ros.data "$@"; }
+videollm-train() { python -m videollm_ros.training "$@"; }
+
 unset _videollm_root

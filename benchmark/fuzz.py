@@ -177,6 +177,7 @@ def main() -> int:
         return 0
     results = {}
     for target in targets:
+        print(f"{target}: {arguments.cases} cases ...", flush=True)
         results[target] = fuzz_apart(target, arguments.cases, arguments.seed)
         print(target, json.dumps(results[target], indent=2), flush=True)
     if arguments.json:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Narrate a video without ROS: `python examples/narrate_video.py clip.mp4 [checkpoint]`."""
 
-import sys
+import argparse
 
 from videollm_ros.assistant import AssistantStream, StreamListener
 from videollm_ros.demo_checkpoint import demo_checkpoint
@@ -15,12 +15,16 @@ class Printer(StreamListener):
 
     def on_utterance(self, update):
         """Print one utterance."""
-        print(f"{update.stamp:6.1f} s  {update.text}")
+        print(f"{update.stamp:6.1f} s  {update.text}" + (f"  (asked: {update.query})" if update.query else ""))
 
 
-model = LiveModel.from_pretrained(sys.argv[2] if len(sys.argv) > 2 else demo_checkpoint())
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("video", help="video file, folder of images or webcam")
+parser.add_argument("checkpoint", nargs="?", default=demo_checkpoint(), help="folder or hub id (default: the demo)")
+given = parser.parse_args()
+model = LiveModel.from_pretrained(given.checkpoint)
 with AssistantStream(model, listeners=[Printer()]) as stream:
-    for frame in open_video(sys.argv[1]):
+    for frame in open_video(given.video):
         stream.offer(frame.rgb, frame.time, wait=True)
     stream.ask("What is on the table?")  # its answer is an utterance, too
     stream.wait_until_idle()

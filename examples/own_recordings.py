@@ -3,7 +3,7 @@
 """Make recordings and notes as a team would bring them: new sentences, and an object that the demo model never saw.
 
     python examples/own_recordings.py --output own --count 40
-    python examples/own_recordings.py --output own_held_out --count 30 --seed 31000
+    python examples/own_recordings.py --output held_out --count 30 --seed 31000
 
 Each recording is a minute of the simulated tabletop in which stars take the place of one of the shapes. The folder gets
 `recordings/<name>.mp4`, all notes in `notes.csv`, and the same notes in `notes/<name>.jsonl` for evaluation. The code
@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from videollm_ros.sim import Event, Item, Tabletop
 from videollm_ros.sim.draw import Pen, Sprite
@@ -113,16 +114,19 @@ def main() -> None:
     given = parser.parse_args()
     for folder in ("recordings", "notes"):
         (given.output / folder).mkdir(parents=True, exist_ok=True)
+    count = 0
     with open(given.output / "notes.csv", "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, ["recording", "time", "text"])
         table.writeheader()
-        for seed in range(given.seed, given.seed + given.count):
+        for seed in tqdm(range(given.seed, given.seed + given.count), unit="recording"):
             tabletop, name = StarTabletop(seed, given.seconds, resolution=144), f"run{seed}"
             write_video(tabletop, given.output / "recordings" / f"{name}.mp4", fps=8.0)
             notes = [note(event) for event in tabletop.events]
             table.writerows({"recording": name, **each} for each in notes)
+            count += len(notes)
             lines = "".join(json.dumps(each) + "\n" for each in notes)
             (given.output / "notes" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    print(f"{given.output}: {given.count} recordings, and {count} notes in notes.csv")
 
 
 if __name__ == "__main__":

@@ -10,19 +10,22 @@ installed, take `ros2 bag record --storage mcap --output recordings/run1 /camera
 
 import argparse
 import contextlib
+import shutil
+import sys
 import time
 from pathlib import Path
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CompressedImage, Image
 
 
-def main() -> None:
-    """Record until the time is over or Ctrl-C."""
+def main() -> int:
+    """Record until the time is over or Ctrl-C. Returns the exit code: 1 when no image came."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True, help="folder of the bag; it must not exist")
     parser.add_argument("--topic", default="/camera/image_raw", help="default: /camera/image_raw")
@@ -32,7 +35,7 @@ def main() -> None:
     kind = CompressedImage if given.compressed else Image
     rclpy.init()
     node = rclpy.create_node("bag_recorder")
-    count = 0
+    count, there = 0, []
     try:
         given.output.parent.mkdir(parents=True, exist_ok=True)
         with Writer(given.output, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
@@ -52,11 +55,25 @@ def main() -> None:
             with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
                 while end is None or time.monotonic() < end:
                     rclpy.spin_once(node, timeout_sec=0.1)
+            there = image_topics(node)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
-        print(f"{given.output}: {count} images of {given.topic}")
+    print(f"{given.output}: {count} images of {given.topic}")
+    if count:
+        return 0
+    shutil.rmtree(given.output)
+    found = f"There are {', '.join(there)}." if there else "Nobody publishes images."
+    print(f"Nothing was recorded, so {given.output} is not kept. {found}", file=sys.stderr)
+    return 1
+
+
+def image_topics(node: Node) -> list[str]:
+    """Return the topics with images that somebody publishes."""
+    kinds = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+    topics = node.get_topic_names_and_types()
+    return [name for name, types in topics if kinds & {*types} and node.count_publishers(name)]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 KNOWS_THE_TABLE = (
     "The checkpoint of the demo knows only the simulator's table: of other footage it says nothing that is true. "
-    "For that, take params_file:=8b_v1plus (docs/ros.md)."
+    "For real footage take a published checkpoint, such as chenjoya/videollm-online-8b-v1plus (docs/ros.md)."
 )
 _PLACES = ("checkpoints/demo", "share/videollm_ros/checkpoints/demo")
 

@@ -82,3 +82,13 @@ def test_a_camera_is_recorded_into_a_bag_that_can_be_read(tmp_path):
     frames = list(RecordedSource.parse(f"{bag}:/camera/image_raw").frames(2.0))
     assert len(frames) >= 3
     assert all(frame.shape == (64, 64, 3) for frame in frames)
+
+
+@pytest.mark.slow
+@pytest.mark.ros
+def test_a_topic_without_images_is_no_recording_and_is_said(tmp_path):
+    pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+    command = [sys.executable, str(EXAMPLES / "record_bag.py"), "--output", str(tmp_path / "bag")]
+    done = subprocess.run([*command, "--topic", "/nothing", "--seconds", "1"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Nothing was recorded" in done.stderr
+    assert not (tmp_path / "bag").exists()

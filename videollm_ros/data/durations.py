@@ -93,7 +93,7 @@ def run(given: argparse.Namespace) -> int:
     write_json(durations, given.output)
     if given.starts:
         write_json(starts, given.starts)
-    print(f"{given.output}: {len(durations):,} recordings, {sum(durations.values()) / 3600:.2f} hours.{left_out}")
+    print(f"{given.output}: {len(durations):,} recordings, {sum(durations.values()) / 3600:.3f} hours.{left_out}")
     return 0
 
 

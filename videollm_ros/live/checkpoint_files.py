@@ -187,5 +187,10 @@ def _download(repository: str, files: list[str], ignore: list[str]) -> Path:
         return Path(snapshot_download(repository, allow_patterns=files, ignore_patterns=ignore))
     except (HFValidationError, ValueError) as error:
         raise CheckpointError(f"{repository} is neither a folder nor a hub id") from error
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except LocalEntryNotFoundError as error:
+        raise CheckpointError(
+            f"{repository} is not a folder and could not be downloaded: the hub cannot be reached. Download it on a "
+            "machine that reaches it (hf download), and give the folder"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
         raise CheckpointError(f"{repository} is not a folder and could not be downloaded: {error}") from error

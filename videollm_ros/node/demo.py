@@ -27,6 +27,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint
+from videollm_ros.media.video import VideoError, open_video
 from videollm_ros.msg import AssistantUtterance, SimEvent, SpeakProbability
 from videollm_ros.node.client import AssistantClient, AssistantError, Conversation
 from videollm_ros.node.messages import seconds
@@ -118,8 +119,11 @@ class Audience:
     def _on_utterance(self, message: AssistantUtterance) -> None:
         self.spoken += message.kind == AssistantUtterance.PROACTIVE
         latency = 1e3 * (message.latency.sec + message.latency.nanosec * 1e-9)
-        kind = "answers" if message.kind == AssistantUtterance.ANSWER else "says"
-        details = f"(speak probability {message.speak_probability:.2f}, {latency:.0f} ms after the image)"
+        if message.kind == AssistantUtterance.ANSWER:
+            kind, details = "answers", f"({latency:.0f} ms after the image)"
+        else:
+            kind = "says"
+            details = f"(speak probability {message.speak_probability:.2f}, {latency:.0f} ms after the image)"
         print(f"{self._since_start(message.header.stamp):6.1f} s  {kind}: {message.text}  {details}", flush=True)
 
     def _since_start(self, stamp: Time) -> float:
@@ -214,7 +218,10 @@ def play(asked: argparse.Namespace, audience: Audience, processes: Processes, in
 
     Raises:
         AssistantError, DemoError, KeyboardInterrupt: see `watch`.
+        VideoError: the video cannot be opened.
     """
+    if asked.video:
+        open_video(asked.video)  # what cannot be opened is said before anything starts
     show = choose_show(asked.video, asked.seed, asked.seconds)
     what = f"on {asked.video}" if asked.video else f"on simulated stream {asked.seed}"
     print(f"Starting the {show.camera[0]} {what}, and the assistant ...", flush=True)
@@ -245,7 +252,7 @@ def main(line: Sequence[str] | None = None) -> int:
             finally:
                 processes.stop()
                 audience.close()
-    except (DemoError, AssistantError) as error:
+    except (DemoError, AssistantError, VideoError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -253,9 +260,10 @@ def main(line: Sequence[str] | None = None) -> int:
     finally:
         rclpy.try_shutdown()
     spoken = audience.spoken
-    print(
-        f"The assistant spoke {spoken} times by itself, and {'answered' if answered else 'did not answer'} its query."
-    )
+    times = "once" if spoken == 1 else f"{spoken} times"
+    print(f"The assistant spoke {times} by itself, and {'answered' if answered else 'did not answer'} its query.")
+    if asked.video:
+        print("What it said means nothing: it does not know what your video shows.")
     return 0 if spoken and answered else 1
 
 
