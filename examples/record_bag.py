@@ -55,7 +55,8 @@ def main() -> int:
             with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
                 while end is None or time.monotonic() < end:
                     rclpy.spin_once(node, timeout_sec=0.1)
-            there = image_topics(node)
+            if rclpy.ok():  # it is not after Ctrl-C
+                there = image_topics(node)
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
@@ -63,8 +64,8 @@ def main() -> int:
     if count:
         return 0
     shutil.rmtree(given.output)
-    found = f"There are {', '.join(there)}." if there else "Nobody publishes images."
-    print(f"Nothing was recorded, so {given.output} is not kept. {found}", file=sys.stderr)
+    found = f" Images are on {', '.join(there)}." if there else ""
+    print(f"Nothing was recorded, so {given.output} is not kept.{found}", file=sys.stderr)
     return 1
 
 

@@ -182,10 +182,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self.stream = AssistantStream(model, parameters.assistant, listeners, load_image=load_image)
         keep_out_of_collections()
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
-        took = time.monotonic() - started
-        self.get_logger().info(
-            f"Loaded on {describe_device(model.device)} in {took:.1f} s; reads {self.stream.fps:g} frames per second."
-        )
+        where, took = describe_device(model.device), time.monotonic() - started
+        self.get_logger().info(f"Loaded on {where} in {took:.1f} s; reads {self.stream.fps:g} frames per second.")
 
     def _free(self) -> None:
         stream, self.stream = self.stream, None
@@ -232,8 +230,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """
         stream, state = self.stream, self.state
         if state != "active" or stream is None:
-            advice = "Ask again when the model is loaded." if state == "configuring" else "Activate it first."
-            raise QueryError(f"The assistant does not answer: it is {state}, and must be active. {advice}")
+            again = " Ask again in some seconds." if state == "configuring" else ""
+            raise QueryError(f"The assistant does not answer: it is {state}, and must be active.{again}")
         return stream.ask(text, query_id, on_partial)
 
     def cancel(self, query: PendingQuery, reason: str) -> None:
