@@ -91,6 +91,7 @@ def test_without_a_keyboard_the_stream_goes_on(stdin, said, golden_model):
         (["/nonexistent.mp4"], "There is no '/nonexistent.mp4'"),
         (["CLIP", "--checkpoint", "/nonexistent"], "neither a folder nor a hub id"),
         (["CLIP", "--threshold", "2"], "the threshold is a probability from 0 to 1"),
+        (["CLIP", "--context-tokens", "5"], "context.max_tokens 5 is too small"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_and_the_exit_code_is_1(clip, arguments, sentence, capsys):

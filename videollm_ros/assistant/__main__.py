@@ -11,7 +11,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from videollm_ros.assistant.settings import AssistantSettings, SpeechSettings, StreamSettings
+from videollm_ros.assistant.settings import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings
 from videollm_ros.assistant.stream import AssistantStream
 from videollm_ros.assistant.terminal import TerminalOutput, play, take_questions
 from videollm_ros.demo_checkpoint import KNOWS_THE_TABLE, demo_checkpoint, is_demo_checkpoint
@@ -61,7 +61,8 @@ def _settings(options: argparse.Namespace) -> AssistantSettings:
         instruction=options.instruction,
         max_new_tokens=options.max_new_tokens,
     )
-    return AssistantSettings(stream, speech=SpeechSettings(cooldown=options.cooldown))
+    context = ContextSettings(max_tokens=options.context_tokens)
+    return AssistantSettings(stream, context, SpeechSettings(cooldown=options.cooldown))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rule", choices=get_args(Form), default=defaults.rule)
     parser.add_argument("--instruction", default="", help="what it is there for: Tell me what I do.")
     parser.add_argument("--max-new-tokens", type=int, default=defaults.max_new_tokens)
+    parser.add_argument(
+        "--context-tokens", type=int, default=0, help="size of the context; 0: what the model was trained for"
+    )
     parser.add_argument("--cooldown", type=float, default=0.0, help="seconds of silence after an utterance")
     parser.add_argument("--fast", action="store_true", help="as fast as the model goes, instead of in real time")
     parser.add_argument("--show-held-back", action="store_true", help="show what is not said aloud, too")
