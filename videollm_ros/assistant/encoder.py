@@ -15,6 +15,7 @@ from torch import Tensor
 
 from videollm_ros.assistant.frames import MAX_BATCH, Frame
 from videollm_ros.assistant.scheduler import FrameScheduler
+from videollm_ros.live.handover import upload
 from videollm_ros.live.model import LiveModel
 from videollm_ros.live.vision import as_tensor
 
@@ -117,10 +118,7 @@ class FrameEncoder:
         try:
             image, frame.image = frame.image, None  # the bytes are released as soon as they are converted
             pixels = self._load_image(image)
-            tensor = as_tensor(pixels)
-            if self._on_cuda and not tensor.is_cuda:
-                tensor = tensor.pin_memory()  # so that the copy runs beside kernels
-            prepared = self._model.prepare(tensor)
+            prepared = self._model.prepare(upload(as_tensor(pixels), self._model.device))
         except torch.OutOfMemoryError as error:
             self._on_failure(error)
             return None
