@@ -118,7 +118,7 @@ def test_features_of_another_tower_are_named_and_the_others_are_scored(evaluate,
     save_file({"features": torch.zeros(24, 3, 8)}, wrong / "golden1.safetensors")
     arguments = [str(wrong) if each == str(dialogues / "features") else each for each in command("stream")]
     code, _, said = evaluate(*arguments, "--output", tmp_path / "out")
-    assert code == 0 and "another vision tower" in said
+    assert code == 1 and "another vision tower" in said
     assert len(metrics_of(tmp_path / "out")["items"]) == 2
 
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.annotation_file import Fields, parse_seconds
 from videollm_ros.evaluation.benchmarks.ovo_bench import Question, questions_of
-from videollm_ros.evaluation.benchmarks.streamingbench import seconds_of
 from videollm_ros.evaluation.benchmarks.video_questions import answers
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.sim import Tabletop
@@ -96,7 +96,7 @@ def test_a_video_that_breaks_off_is_listed_and_tried_again_by_the_next_run(evalu
     (videos / entries[1]["video"]).symlink_to(exported / "videos" / entries[1]["video"])
     arguments = ["proactivevideoqa", write(tmp_path / "anno.json", entries), "--videos", videos]
     code, _, said = evaluate(*arguments, "--output", tmp_path / "out")
-    assert code == 0 and "cannot be read as a video" in said
+    assert code == 1 and "cannot be read as a video" in said
     assert len(metrics_of(tmp_path / "out")["items"]) == 1
     (videos / entries[0]["video"]).write_bytes(whole)
     assert evaluate(*arguments, "--output", tmp_path / "out")[0] == 0
@@ -135,7 +135,7 @@ def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     assert found["baselines"]["silence"]["time_accuracy"] == 0.0
     first = json.loads(proactive_output.read_text())[0]["questions"][0]
     asked = next(line for line in utterances_of(tmp_path / "out") if line["query"])
-    assert float(asked["stamp"]) == pytest.approx(seconds_of(first["time_stamp"]), abs=0.11)
+    assert float(asked["stamp"]) == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, expo
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
     asked = [(line["item"], line["time"]) for line in utterances_of(tmp_path / "out") if line["query"]]
-    # The first question is asked after the last frame before it, and the video ends before a frame follows the second.
-    assert asked[:2] == [("EPM 0", 8.0), ("OCR 1", 19.0)]
+    # Each question is asked after the last frame before it, and the video ends before a frame follows the second.
+    assert asked[:2] == [("EPM 0", 8.0), ("OCR 1", 19.5)]
     assert [time for item, time in asked if item == "REC 2"] == [4.0, 12.0]
     rows = [row for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines() if row.startswith("EPM 0")]
     assert float(rows[-1].split(",")[2]) == 10.0  # two seconds after the question
@@ -231,7 +231,7 @@ def test_answers_are_right_as_the_public_code_counts_and_strictly(task, answer, 
 
 
 def test_forward_questions_are_in_the_order_of_their_times():
-    assert [(q.time, q.answer) for q in questions_of(OVO[2])] == [(4.0, "1"), (12.0, "2")]
+    assert [(q.time, q.answer) for q in questions_of(Fields("ovo.json: entry 3", OVO[2]))] == [(4.0, "1"), (12.0, "2")]
 
 
 def test_answers_to_one_text_asked_twice_keep_their_order():

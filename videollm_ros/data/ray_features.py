@@ -21,6 +21,7 @@ from videollm_ros.data.recorded import RecordedSource
 
 MOST_TRIES = 3
 """A recording that ends its worker so often is given up, for example one that crashes the video decoder."""
+_GIVEN_UP = f"{MOST_TRIES} workers died while they read it."
 
 
 class _Actor:
@@ -34,12 +35,12 @@ class _Actor:
         tries = _tries(self._output, source)
         with open(tries, "a", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")  # stays when this process is killed
-        if len(tries.read_text(encoding="ascii").split()) > MOST_TRIES:
-            encoded = Encoded(source.recording, error=f"{source.path}: {MOST_TRIES} workers died while they read it.")
-        else:
-            encoded = self._worker(source)
-        tries.unlink()
-        return asdict(encoded)
+        try:
+            if len(tries.read_text(encoding="ascii").split()) > MOST_TRIES:
+                return asdict(Encoded(source.recording, error=f"{source.path}: {_GIVEN_UP}"))
+            return asdict(self._worker(source))
+        finally:
+            tries.unlink()
 
 
 def encode_with_ray(
@@ -61,7 +62,7 @@ def encode_with_ray(
         num_gpus: GPUs of each worker, 0 or 1.
 
     Raises:
-        RequestError: Ray is not installed, or has fewer processors or GPUs than workers.
+        RequestError: Ray is not installed, has fewer processors or GPUs than workers, or fails itself.
     """
     try:
         ray: Any = importlib.import_module("ray")  # its types ask for more than it documents
@@ -71,14 +72,23 @@ def encode_with_ray(
     num_cpus = None if "RAY_ADDRESS" in os.environ else max(num_workers, os.cpu_count() or 1)
     ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
     try:
-        for name, needed in (("CPU", num_workers), ("GPU", num_workers * num_gpus)):
-            found = int(ray.cluster_resources().get(name, 0))
-            if found < needed:
-                raise RequestError(f"{num_workers} workers need {needed} {name}s, and Ray has {found}. Give fewer.")
+        _check_resources(ray.cluster_resources(), num_workers, num_gpus)
         for row in _dataset(ray.data, make_worker, sources, output, num_workers, num_gpus).iter_rows():
             yield Encoded(**row)
+    except ray.exceptions.RayError as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise RequestError(
+            f"Ray failed ({type(error).__name__}: {reason}). What is done is kept: run it again."
+        ) from error
     finally:
         ray.shutdown()
+
+
+def _check_resources(resources: dict[str, float], num_workers: int, num_gpus: int) -> None:
+    for name, needed in (("CPU", num_workers), ("GPU", num_workers * num_gpus)):
+        found = int(resources.get(name, 0))
+        if found < needed:
+            raise RequestError(f"{num_workers} workers need {needed} {name}s, and Ray has {found}. Give fewer.")
 
 
 def _dataset(
