@@ -10,6 +10,7 @@ from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import Fields, parse_seconds
 from videollm_ros.evaluation.benchmarks.ovo_bench import Question, questions_of
 from videollm_ros.evaluation.benchmarks.video_questions import answers
+from videollm_ros.evaluation.results import write_metrics
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.sim import Tabletop
 
@@ -131,6 +132,9 @@ def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     code, _, said = evaluate("streamingbench-proactive", *arguments)
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
+    assert found["seconds_before_question"] == 80.0
+    rows = [row.split(",") for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
+    assert {row[0] for row in rows if float(row[1]) == 0.0} == {row[0] for row in rows}  # all begin before the question
     assert found["replied"] == 1.0 and found["time_accuracy"] >= found["answer_accuracy"] > 0.6
     assert found["baselines"]["silence"]["time_accuracy"] == 0.0
     first = json.loads(proactive_output.read_text())[0]["questions"][0]
@@ -247,6 +251,90 @@ def test_a_file_of_another_form_is_refused_with_a_sentence(evaluate, tmp_path, c
     path.write_text(content)
     code, _, said = evaluate(command, path, "--videos", tmp_path, "--output", tmp_path / "out")
     assert code == 2 and str(path) in said and said.count("\n") == 1
+
+
+PROACTIVE = {
+    "video": "tabletop-9020.mp4",
+    "question_id": "one",
+    "conversation": [{"role": "user", "content": "Tell me.", "time": 0}],
+    "answer": [{"content": "A cup.", "reply_timespan": [2, 4]}],
+}
+STREAMING = {
+    "video_path": "tabletop-9020.mp4",
+    "questions": [
+        {
+            "question": "Say red.",
+            "time_stamp": "00:00:05",
+            "ground_truth_time_stamp": "00:00:09",
+            "ground_truth_output": "red",
+        }
+    ],
+}
+WRONG = [
+    ("proactivevideoqa", PROACTIVE, ["video"], None),
+    ("proactivevideoqa", PROACTIVE, ["question_id"], "q\ud83d"),
+    ("proactivevideoqa", PROACTIVE, ["conversation"], {}),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "content"], None),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "time"], float("nan")),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "time"], -1),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0], "A cup."),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "content"], None),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [9, 5]),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [2, float("inf")]),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [2]),
+    ("streamingbench-proactive", STREAMING, ["video_path"], ["a"]),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "question"], None),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "time_stamp"], "-00:01:00"),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "time_stamp"], "nan"),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["gt"], 7),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["options"], "ab"),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["task"], []),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info"], []),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info", 0, "realtime"], float("nan")),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info", 0, "count"], 1.5),
+    ("ovo-bench", OVO[3] | {"video": "v.mp4"}, ["test_info", 0, "type"], "no"),
+]
+
+
+@pytest.mark.parametrize(("command", "entry", "keys", "value"), WRONG)
+def test_a_value_of_another_type_is_named_with_its_entry_and_nothing_is_run(
+    evaluate, exported, tmp_path, command, entry, keys, value
+):
+    changed = json.loads(json.dumps(entry))
+    place = changed
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path = write(tmp_path / "annotations.json", [entry, changed])
+    code, _, said = evaluate(command, path, "--videos", exported / "videos", "--output", tmp_path / "out")
+    assert code == 2 and f"{path}: entry 2" in said and said.count("\n") == 1, said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (90, 90.0),
+        ("90.5", 90.5),
+        ("1:30", 90.0),
+        ("01:01:30", 3690.0),
+        ("-00:01:00", None),
+        ("1:2:3:4", None),
+        ("", None),
+        ("inf", None),
+        (True, None),
+        (None, None),
+        (10**400, None),
+    ],
+)
+def test_a_time_is_a_number_or_a_clock_and_never_negative(written, seconds):
+    assert parse_seconds(written) == seconds
+
+
+def test_a_figure_that_is_not_finite_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_metrics({"pauc": float("nan")}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_entries_of_one_id_are_refused(evaluate, exported, tmp_path):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -109,7 +110,8 @@ def _do(benchmark: Benchmark, model: LiveModel, item: Item, folder: ResultsFolde
         return
     except (MemoryError, OSError, RuntimeError, ValueError) as error:
         reason = str(error) or repr(error)
-    torch.cuda.empty_cache()  # here nothing holds the tensors of the failed item any more
+    with contextlib.suppress(RuntimeError):  # of a device that is broken itself
+        torch.cuda.empty_cache()  # here nothing holds the tensors of the failed item any more
     folder.write(item.id, Record(Transcript(item.id), error=reason))
 
 
