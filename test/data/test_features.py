@@ -18,10 +18,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from videollm_ros.data.__main__ import main
+from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.dialogues import Dialogue, DialogueError
 from videollm_ros.data.feature_worker import Encoded, FeatureWorker
 from videollm_ros.data.features import FeatureFolder, describe_encoder
-from videollm_ros.data.ray_features import MOST_TRIES, _Actor
+from videollm_ros.data.ray_features import MOST_TRIES, _Actor, encode_with_ray
 from videollm_ros.data.recorded import RecordedSource, RecordingError
 from videollm_ros.live.checkpoint import load_vision
 
@@ -238,3 +239,15 @@ def test_what_a_worker_did_not_expect_costs_one_recording_and_its_tries_are_forg
     (tmp_path / "out").unlink()
     assert Encoded(**_Actor(lambda: worker, tmp_path / "tries")(row)).frames
     assert not list((tmp_path / "tries").iterdir())
+
+
+def test_what_goes_wrong_in_ray_itself_is_one_sentence(tmp_path, images, monkeypatch):
+    ray = pytest.importorskip("ray", reason='Ray Data is not installed: pip install "videollm_ros[ray]"')
+
+    def fail(**options):
+        raise ray.exceptions.RaySystemError("Traceback\nOSError: the disk is full")
+
+    monkeypatch.setattr(ray, "init", fail)
+    sources = [RecordedSource.parse(str(images))]
+    with pytest.raises(RequestError, match=r"^Ray failed: OSError: the disk is full\. Features.*kept\.$"):
+        list(encode_with_ray(pytest.fail, sources, tmp_path / "out", 1, 0))

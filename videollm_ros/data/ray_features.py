@@ -70,16 +70,14 @@ def encode_with_ray(
     except ImportError as error:
         raise RequestError('--workers needs Ray Data: pip install "videollm_ros[ray]".') from error
     num_cpus = None if "RAY_ADDRESS" in os.environ else max(num_workers, os.cpu_count() or 1)
-    ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
     try:
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
         _check_resources(ray.cluster_resources(), num_workers, num_gpus)
         for row in _dataset(ray.data, make_worker, sources, output, num_workers, num_gpus).iter_rows():
             yield Encoded(**row)
-    except ray.exceptions.RayError as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise RequestError(
-            f"Ray failed ({type(error).__name__}: {reason}). What is done is kept: run it again."
-        ) from error
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        reason = str(error).rstrip().split("\n")[-1]  # the lines before it are a traceback
+        raise RequestError(f"Ray failed: {reason}. Features that were made are kept.") from error
     finally:
         ray.shutdown()
 
@@ -100,7 +98,7 @@ def _dataset(
     num_gpus: int,
 ) -> Any:
     """Return what Ray Data will do. A block is what is lost with a worker, and here it is one recording."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # of its plans and progress; this command shows its own
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # of its plans, progress and tracebacks
     ray_data.DataContext.get_current().enable_progress_bars = False
     output.mkdir(parents=True, exist_ok=True)
     for source in sources:

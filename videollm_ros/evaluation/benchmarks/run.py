@@ -76,9 +76,8 @@ def _find(benchmark: Benchmark, limit: int | None) -> tuple[list[Item], dict[str
     items = _distinct(benchmark.items())
     missing = {item.id: reason for item in items if (reason := benchmark.missing(item))}
     if all(item.id in missing for item in items[:limit]):
-        raise ValueError(
-            f"Nothing of {benchmark.name} can be run. The first reason: {next(iter(missing.values()), '')}"
-        )
+        reason = next(iter(missing.values()), "The annotations hold no item of this benchmark.")
+        raise ValueError(f"Nothing of {benchmark.name} can be run. The first reason: {reason}")
     return items[:limit], missing
 
 
