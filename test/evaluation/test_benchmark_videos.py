@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from videollm_ros.assistant import AssistantSettings
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import Fields, parse_seconds
 from videollm_ros.evaluation.benchmarks.ovo_bench import Question, questions_of
-from videollm_ros.evaluation.benchmarks.video_questions import answers
+from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions, answers
 from videollm_ros.evaluation.results import write_metrics
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.sim import Tabletop
@@ -212,6 +213,17 @@ def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, expo
     assert most["backward_accuracy"] == most["realtime_accuracy"] == 1.0
     assert most["forward_accuracy"] == pytest.approx(0.5)
     assert most["total_accuracy"] == pytest.approx((1 + 1 + 0.5) / 3)
+
+
+@pytest.mark.parametrize("window", [0, 4])
+@pytest.mark.parametrize(("time", "answered"), [(19.3, 19.0), (19.8, 19.5), (25.0, 19.5)])
+def test_a_question_near_the_end_is_asked_after_the_last_frame_before_it(demo_model, exported, window, time, answered):
+    questions = VideoQuestions(exported / "videos", AssistantSettings(), window)
+    query = AnnotatedQuery(time, "What is on the table?")
+    transcript = questions.watch(demo_model, "v", f"tabletop-{SEEDS[0]}.mp4", [query], begin=16.0).transcript
+    assert transcript.decisions[-1].time == 3.5
+    assert [said.time + 16 for said in transcript.utterances if said.query] == [answered]
+    assert not transcript.notes
 
 
 @pytest.mark.parametrize(
