@@ -18,10 +18,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from videollm_ros.data.__main__ import main
+from videollm_ros.data.convert.request import RequestError
 from videollm_ros.data.dialogues import Dialogue, DialogueError
-from videollm_ros.data.feature_worker import Encoded
+from videollm_ros.data.feature_worker import Encoded, FeatureWorker
 from videollm_ros.data.features import FeatureFolder, describe_encoder
-from videollm_ros.data.ray_features import MOST_TRIES, _Actor
+from videollm_ros.data.ray_features import MOST_TRIES, _Actor, encode_with_ray
 from videollm_ros.data.recorded import RecordedSource, RecordingError
 from videollm_ros.live.checkpoint import load_vision
 
@@ -223,3 +224,30 @@ def test_a_recording_that_ends_its_worker_each_time_is_given_up_and_named(tmp_pa
     encoded = Encoded(**_Actor(lambda: pytest.fail, tmp_path)(row))
     assert "3 workers died while they read it" in encoded.error
     assert not list(tmp_path.glob(".*.tries"))
+
+
+def test_what_a_worker_did_not_expect_costs_one_recording_and_its_tries_are_forgotten(tmp_path, images):
+    def load():
+        return load_vision(DEMO, device="cpu")
+
+    worker = FeatureWorker(load, tmp_path / "out", None, 8)
+    row = {"path": str(images), "topic": ""}
+    (tmp_path / "out").write_text("a file where a folder is expected")
+    (tmp_path / "tries").mkdir()
+    encoded = Encoded(**_Actor(lambda: worker, tmp_path / "tries")(row))
+    assert str(images) in encoded.error and "Error" in encoded.error and "\n" not in encoded.error
+    (tmp_path / "out").unlink()
+    assert Encoded(**_Actor(lambda: worker, tmp_path / "tries")(row)).frames
+    assert not list((tmp_path / "tries").iterdir())
+
+
+def test_what_goes_wrong_in_ray_itself_is_one_sentence(tmp_path, images, monkeypatch):
+    ray = pytest.importorskip("ray", reason='Ray Data is not installed: pip install "videollm_ros[ray]"')
+
+    def fail(**options):
+        raise ray.exceptions.RaySystemError("Traceback\nOSError: the disk is full")
+
+    monkeypatch.setattr(ray, "init", fail)
+    sources = [RecordedSource.parse(str(images))]
+    with pytest.raises(RequestError, match=r"^Ray failed: OSError: the disk is full\. Features.*kept\.$"):
+        list(encode_with_ray(pytest.fail, sources, tmp_path / "out", 1, 0))

@@ -114,6 +114,7 @@ def test_coin_asks_the_public_questions_and_lists_the_videos_that_are_not_there(
     found = metrics_of(tmp_path)
     assert "notindisk" in found["missing"]
     assert len(found["items"]) == sum(len(each["samples"]) for each in COIN.values()) == 32
+    assert found["scored"] == 32 < found["of"] and found["frames"] > 32
     names = {"step_accuracy", "next_accuracy", "task_accuracy", "procedure_accuracy", "procedure_accuracy_strict"}
     assert names | {"task_procedure_accuracy", "task_procedure_accuracy_strict"} <= set(found)
     assert found["baselines"]["the most frequent label"]["task_accuracy"] == 1.0  # both test videos are of one task

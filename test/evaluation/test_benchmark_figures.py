@@ -5,6 +5,7 @@
 import pytest
 
 from videollm_ros.evaluation.benchmarks.figures import ratios, with_intervals
+from videollm_ros.evaluation.scores.intervals import interval
 
 TASKS = [{"EPM": (1.0, 1.0)}, {"EPM": (0.0, 1.0)}, {"OCR": (1.0, 1.0)}, {"OCR": (1.0, 1.0)}, {"REC": (1.0, 4.0)}]
 
@@ -30,6 +31,20 @@ def test_items_of_one_video_are_drawn_together():
 def test_under_five_videos_there_is_no_interval():
     parts = [{"accuracy": (1.0, 2.0)} for _ in range(40)]
     assert with_intervals(parts, [str(number % 4) for number in range(40)]) == {"accuracy": 0.5}
+
+
+def test_videos_in_which_a_figure_counts_nothing_give_it_no_interval():
+    """Two videos ask REC and six ask EPM: of eight videos, REC has two."""
+    parts = [{"REC": (float(n % 2), 1.0)} for n in range(2)] + [{"EPM": (float(n % 2), 1.0)} for n in range(6)]
+    found = with_intervals(parts, [str(n) for n in range(8)], {"mean": {"REC": 0.5, "EPM": 0.5}})
+    assert found["REC"] == 0.5 and found["mean"] == 0.5
+    assert set(found["EPM"]) == {"value", "interval"}
+
+
+def test_an_interval_needs_five_recordings_with_something_to_count():
+    counted = [(1.0, 1.0), (0.0, 1.0), (1.0, 1.0), (0.0, 1.0)]
+    assert interval([*counted, *[(0.0, 0.0)] * 5]) is None
+    assert interval([*counted, (1.0, 1.0)]) is not None and interval([]) is None
 
 
 def test_the_interval_of_an_average_holds_it_and_is_not_wider_than_its_figures():

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
+from videollm_ros.assistant import AssistantSettings
 from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.annotation_file import Fields, parse_seconds
 from videollm_ros.evaluation.benchmarks.ovo_bench import Question, questions_of
-from videollm_ros.evaluation.benchmarks.streamingbench import seconds_of
-from videollm_ros.evaluation.benchmarks.video_questions import answers
+from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions, answers
+from videollm_ros.evaluation.results import write_metrics
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.sim import Tabletop
 
@@ -96,7 +98,7 @@ def test_a_video_that_breaks_off_is_listed_and_tried_again_by_the_next_run(evalu
     (videos / entries[1]["video"]).symlink_to(exported / "videos" / entries[1]["video"])
     arguments = ["proactivevideoqa", write(tmp_path / "anno.json", entries), "--videos", videos]
     code, _, said = evaluate(*arguments, "--output", tmp_path / "out")
-    assert code == 0 and "cannot be read as a video" in said
+    assert code == 1 and "cannot be read as a video" in said
     assert len(metrics_of(tmp_path / "out")["items"]) == 1
     (videos / entries[0]["video"]).write_bytes(whole)
     assert evaluate(*arguments, "--output", tmp_path / "out")[0] == 0
@@ -131,11 +133,14 @@ def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     code, _, said = evaluate("streamingbench-proactive", *arguments)
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
+    assert found["seconds_before_question"] == 80.0
+    rows = [row.split(",") for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
+    assert {row[0] for row in rows if float(row[1]) == 0.0} == {row[0] for row in rows}  # all begin before the question
     assert found["replied"] == 1.0 and found["time_accuracy"] >= found["answer_accuracy"] > 0.6
     assert found["baselines"]["silence"]["time_accuracy"] == 0.0
     first = json.loads(proactive_output.read_text())[0]["questions"][0]
     asked = next(line for line in utterances_of(tmp_path / "out") if line["query"])
-    assert float(asked["stamp"]) == pytest.approx(seconds_of(first["time_stamp"]), abs=0.11)
+    assert float(asked["stamp"]) == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +203,8 @@ def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, expo
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
     asked = [(line["item"], line["time"]) for line in utterances_of(tmp_path / "out") if line["query"]]
-    # The first question is asked after the last frame before it, and the video ends before a frame follows the second.
-    assert asked[:2] == [("EPM 0", 8.0), ("OCR 1", 19.0)]
+    # Each question is asked after the last frame before it, and the video ends before a frame follows the second.
+    assert asked[:2] == [("EPM 0", 8.0), ("OCR 1", 19.5)]
     assert [time for item, time in asked if item == "REC 2"] == [4.0, 12.0]
     rows = [row for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines() if row.startswith("EPM 0")]
     assert float(rows[-1].split(",")[2]) == 10.0  # two seconds after the question
@@ -208,6 +213,17 @@ def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, expo
     assert most["backward_accuracy"] == most["realtime_accuracy"] == 1.0
     assert most["forward_accuracy"] == pytest.approx(0.5)
     assert most["total_accuracy"] == pytest.approx((1 + 1 + 0.5) / 3)
+
+
+@pytest.mark.parametrize("window", [0, 4])
+@pytest.mark.parametrize(("time", "answered"), [(19.3, 19.0), (19.8, 19.5), (25.0, 19.5)])
+def test_a_question_near_the_end_is_asked_after_the_last_frame_before_it(demo_model, exported, window, time, answered):
+    questions = VideoQuestions(exported / "videos", AssistantSettings(), window)
+    query = AnnotatedQuery(time, "What is on the table?")
+    transcript = questions.watch(demo_model, "v", f"tabletop-{SEEDS[0]}.mp4", [query], begin=16.0).transcript
+    assert transcript.decisions[-1].time == 3.5
+    assert [said.time + 16 for said in transcript.utterances if said.query] == [answered]
+    assert not transcript.notes
 
 
 @pytest.mark.parametrize(
@@ -231,7 +247,7 @@ def test_answers_are_right_as_the_public_code_counts_and_strictly(task, answer, 
 
 
 def test_forward_questions_are_in_the_order_of_their_times():
-    assert [(q.time, q.answer) for q in questions_of(OVO[2])] == [(4.0, "1"), (12.0, "2")]
+    assert [(q.time, q.answer) for q in questions_of(Fields("ovo.json: entry 3", OVO[2]))] == [(4.0, "1"), (12.0, "2")]
 
 
 def test_answers_to_one_text_asked_twice_keep_their_order():
@@ -247,6 +263,90 @@ def test_a_file_of_another_form_is_refused_with_a_sentence(evaluate, tmp_path, c
     path.write_text(content)
     code, _, said = evaluate(command, path, "--videos", tmp_path, "--output", tmp_path / "out")
     assert code == 2 and str(path) in said and said.count("\n") == 1
+
+
+PROACTIVE = {
+    "video": "tabletop-9020.mp4",
+    "question_id": "one",
+    "conversation": [{"role": "user", "content": "Tell me.", "time": 0}],
+    "answer": [{"content": "A cup.", "reply_timespan": [2, 4]}],
+}
+STREAMING = {
+    "video_path": "tabletop-9020.mp4",
+    "questions": [
+        {
+            "question": "Say red.",
+            "time_stamp": "00:00:05",
+            "ground_truth_time_stamp": "00:00:09",
+            "ground_truth_output": "red",
+        }
+    ],
+}
+WRONG = [
+    ("proactivevideoqa", PROACTIVE, ["video"], None),
+    ("proactivevideoqa", PROACTIVE, ["question_id"], "q\ud83d"),
+    ("proactivevideoqa", PROACTIVE, ["conversation"], {}),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "content"], None),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "time"], float("nan")),
+    ("proactivevideoqa", PROACTIVE, ["conversation", 0, "time"], -1),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0], "A cup."),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "content"], None),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [9, 5]),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [2, float("inf")]),
+    ("proactivevideoqa", PROACTIVE, ["answer", 0, "reply_timespan"], [2]),
+    ("streamingbench-proactive", STREAMING, ["video_path"], ["a"]),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "question"], None),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "time_stamp"], "-00:01:00"),
+    ("streamingbench-proactive", STREAMING, ["questions", 0, "time_stamp"], "nan"),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["gt"], 7),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["options"], "ab"),
+    ("ovo-bench", OVO[0] | {"video": "v.mp4"}, ["task"], []),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info"], []),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info", 0, "realtime"], float("nan")),
+    ("ovo-bench", OVO[2] | {"video": "v.mp4"}, ["test_info", 0, "count"], 1.5),
+    ("ovo-bench", OVO[3] | {"video": "v.mp4"}, ["test_info", 0, "type"], "no"),
+]
+
+
+@pytest.mark.parametrize(("command", "entry", "keys", "value"), WRONG)
+def test_a_value_of_another_type_is_named_with_its_entry_and_nothing_is_run(
+    evaluate, exported, tmp_path, command, entry, keys, value
+):
+    changed = json.loads(json.dumps(entry))
+    place = changed
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path = write(tmp_path / "annotations.json", [entry, changed])
+    code, _, said = evaluate(command, path, "--videos", exported / "videos", "--output", tmp_path / "out")
+    assert code == 2 and f"{path}: entry 2" in said and said.count("\n") == 1, said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (90, 90.0),
+        ("90.5", 90.5),
+        ("1:30", 90.0),
+        ("01:01:30", 3690.0),
+        ("-00:01:00", None),
+        ("1:2:3:4", None),
+        ("", None),
+        ("inf", None),
+        (True, None),
+        (None, None),
+        (10**400, None),
+    ],
+)
+def test_a_time_is_a_number_or_a_clock_and_never_negative(written, seconds):
+    assert parse_seconds(written) == seconds
+
+
+def test_a_figure_that_is_not_finite_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_metrics({"pauc": float("nan")}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_entries_of_one_id_are_refused(evaluate, exported, tmp_path):

@@ -41,13 +41,19 @@ class FeatureWorker:
 
     def __call__(self, source: RecordedSource) -> Encoded:
         """Encode a recording, unless its features are there, are newer than it and were made in the same way."""
+        try:
+            return self._encode(source)
+        except RecordingError as error:
+            return Encoded(source.recording, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the recordings after this one are still done
+            reason = next(iter(str(error).splitlines()), "")
+            return Encoded(source.recording, error=f"{source.path}: {type(error).__name__}: {reason}")
+
+    def _encode(self, source: RecordedSource) -> Encoded:
         recording = source.recording
         if self._is_done(source):
             return Encoded(recording, skipped=True)
-        try:
-            features = encode_pictures(self._encoder, source.frames(self._fps), self._batch_size)
-        except RecordingError as error:
-            return Encoded(recording, error=str(error))
+        features = encode_pictures(self._encoder, source.frames(self._fps), self._batch_size)
         self._folder.write(recording, features, self._made_with)
         return Encoded(recording, frames=len(features))
 

@@ -21,6 +21,7 @@ from videollm_ros.data.recorded import RecordedSource
 
 MOST_TRIES = 3
 """A recording that ends its worker so often is given up, for example one that crashes the video decoder."""
+_GIVEN_UP = f"{MOST_TRIES} workers died while they read it."
 
 
 class _Actor:
@@ -34,12 +35,12 @@ class _Actor:
         tries = _tries(self._output, source)
         with open(tries, "a", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")  # stays when this process is killed
-        if len(tries.read_text(encoding="ascii").split()) > MOST_TRIES:
-            encoded = Encoded(source.recording, error=f"{source.path}: {MOST_TRIES} workers died while they read it.")
-        else:
-            encoded = self._worker(source)
-        tries.unlink()
-        return asdict(encoded)
+        try:
+            if len(tries.read_text(encoding="ascii").split()) > MOST_TRIES:
+                return asdict(Encoded(source.recording, error=f"{source.path}: {_GIVEN_UP}"))
+            return asdict(self._worker(source))
+        finally:
+            tries.unlink()
 
 
 def encode_with_ray(
@@ -61,7 +62,7 @@ def encode_with_ray(
         num_gpus: GPUs of each worker, 0 or 1.
 
     Raises:
-        RequestError: Ray is not installed, or has fewer processors or GPUs than workers.
+        RequestError: Ray is not installed, has fewer processors or GPUs than workers, or fails itself.
     """
     try:
         ray: Any = importlib.import_module("ray")  # its types ask for more than it documents
@@ -69,16 +70,23 @@ def encode_with_ray(
     except ImportError as error:
         raise RequestError('--workers needs Ray Data: pip install "videollm_ros[ray]".') from error
     num_cpus = None if "RAY_ADDRESS" in os.environ else max(num_workers, os.cpu_count() or 1)
-    ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
     try:
-        for name, needed in (("CPU", num_workers), ("GPU", num_workers * num_gpus)):
-            found = int(ray.cluster_resources().get(name, 0))
-            if found < needed:
-                raise RequestError(f"{num_workers} workers need {needed} {name}s, and Ray has {found}. Give fewer.")
+        ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False)
+        _check_resources(ray.cluster_resources(), num_workers, num_gpus)
         for row in _dataset(ray.data, make_worker, sources, output, num_workers, num_gpus).iter_rows():
             yield Encoded(**row)
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        reason = str(error).rstrip().split("\n")[-1]  # the lines before it are a traceback
+        raise RequestError(f"Ray failed: {reason}. Features that were made are kept.") from error
     finally:
         ray.shutdown()
+
+
+def _check_resources(resources: dict[str, float], num_workers: int, num_gpus: int) -> None:
+    for name, needed in (("CPU", num_workers), ("GPU", num_workers * num_gpus)):
+        found = int(resources.get(name, 0))
+        if found < needed:
+            raise RequestError(f"{num_workers} workers need {needed} {name}s, and Ray has {found}. Give fewer.")
 
 
 def _dataset(
@@ -90,7 +98,7 @@ def _dataset(
     num_gpus: int,
 ) -> Any:
     """Return what Ray Data will do. A block is what is lost with a worker, and here it is one recording."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)  # of its plans and progress; this command shows its own
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # of its plans, progress and tracebacks
     ray_data.DataContext.get_current().enable_progress_bars = False
     output.mkdir(parents=True, exist_ok=True)
     for source in sources:

@@ -24,6 +24,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a loss of power leaves the name with nothing behind it
         mask = os.umask(0)  # a temporary file is readable by its owner alone, a new file by whom the mask allows
         os.umask(mask)
         os.chmod(part, 0o666 & ~mask)

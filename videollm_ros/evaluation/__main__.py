@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
@@ -16,7 +18,7 @@ from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
 def main() -> int:
-    """Evaluate and return the exit code: 0, or 2 where something that was given is of no use."""
+    """Evaluate and return the exit code: 0, 1 where items failed, or 2 where something that was given is of no use."""
     parser = _parser()
     given = parser.parse_args()
     if given.command != "simulator":
@@ -24,6 +26,12 @@ def main() -> int:
     for path in (given.json, given.transcripts):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path} cannot be written: there is no folder {path.parent}")
+        if path is not None and path.is_dir():
+            parser.error(f"{path} cannot be written: it is a folder, and a file is expected")
+    if not 0 <= given.tolerance < math.inf or (given.fps is not None and not 0 < given.fps < math.inf):
+        parser.error("--tolerance is a number of seconds that is not negative, and --fps a rate above 0 Hz")
+    if not 0 <= given.threshold <= 1:
+        parser.error(f"--threshold {given.threshold}: theta is a probability from 0 to 1")
     return _export(given) if given.export else _on_simulator(given)
 
 
@@ -99,18 +107,17 @@ def _run(given: argparse.Namespace) -> int:
     from videollm_ros.evaluation.record_commands import evaluate_recordings
     from videollm_ros.evaluation.sweep import sweep
 
-    run = dict.fromkeys(COMMANDS, run_command) | {
+    run: dict[str, Callable[[argparse.Namespace], int | None]] = dict.fromkeys(COMMANDS, run_command) | {
         "bag": evaluate_recordings,
         "video": evaluate_recordings,
         "compare": compare,
         "sweep": sweep,
     }
     try:
-        run[given.command](given)
+        return run[given.command](given) or 0
     except (OSError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _range(text: str) -> range:

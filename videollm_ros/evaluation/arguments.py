@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -129,12 +131,11 @@ def watch_settings(given: argparse.Namespace) -> AssistantSettings:
     Raises:
         ValueError: a value is out of its range.
     """
-    if given.fps < 0 or not given.max_gap > 0:
+    if not 0 <= given.fps < math.inf or not given.max_gap > 0:
         raise ValueError(
             f"--fps {given.fps} and --max-gap {given.max_gap}: the rate is not negative, the gap above 0 s."
         )
-    if getattr(given, "window", 0) < 0:
-        raise ValueError(f"--window {given.window}: a number of frames is not negative.")
+    _check_window(given)
     SpeakRule(given.threshold, given.rule)  # says what is no probability before a model is loaded
     return AssistantSettings(
         stream=StreamSettings(
@@ -156,14 +157,46 @@ def score_settings(given: argparse.Namespace) -> ScoreSettings:
     Raises:
         ValueError: a value is out of its range, or what a matcher needs is missing.
     """
+    return replace(_seconds(given), matcher=_matcher(given))
+
+
+def _seconds(given: argparse.Namespace) -> ScoreSettings:
     return ScoreSettings(
         tolerance=given.tolerance,
         reply_seconds=given.reply_seconds,
         repeat_seconds=given.repeat_seconds,
         late_seconds=given.late_seconds,
         every_seconds=given.every_seconds,
-        matcher=_matcher(given),
     )
+
+
+def check_options(given: argparse.Namespace) -> None:
+    """Check the options of a benchmark without loading anything.
+
+    Raises:
+        ValueError: a value is out of its range, an option is missing, or a task is named twice.
+    """
+    _check_window(given)
+    if hasattr(given, "max_gap"):
+        watch_settings(given)
+    elif hasattr(given, "threshold"):
+        SpeakRule(given.threshold)
+    if hasattr(given, "tolerance"):
+        _seconds(given)
+        _check_judge(given)
+    tasks = getattr(given, "tasks", [])
+    if len(set(tasks)) < len(tasks):
+        raise ValueError(f"--tasks {' '.join(tasks)}: name each task once.")
+
+
+def _check_window(given: argparse.Namespace) -> None:
+    if getattr(given, "window", 0) < 0:
+        raise ValueError(f"--window {given.window}: a number of frames is not negative.")
+
+
+def _check_judge(given: argparse.Namespace) -> None:
+    if given.match == "judge" and not given.judge_model:
+        raise ValueError("--match judge needs --judge-model, and --judge-url or OPENAI_BASE_URL.")
 
 
 def _matcher(given: argparse.Namespace) -> Matcher:
@@ -176,7 +209,6 @@ def _matcher(given: argparse.Namespace) -> Matcher:
     if given.match == "judge":
         from videollm_ros.evaluation.scores.language_judge import JudgeMatcher
 
-        if not given.judge_model:
-            raise ValueError("--match judge needs --judge-model, and --judge-url or OPENAI_BASE_URL.")
+        _check_judge(given)
         return JudgeMatcher(given.judge_model, given.judge_url)
     return ExactMatcher()

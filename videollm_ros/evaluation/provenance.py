@@ -32,9 +32,10 @@ def versions() -> dict[str, str]:
 
 
 def describe_checkpoint(checkpoint: str | Path, model: LiveModel) -> dict[str, Any]:
-    """Return the name of a checkpoint, a hash of it, and the device and type it ran on.
+    """Return the name of a checkpoint, what identifies it and its parts, and the device and type it ran on.
 
-    The hash of a folder is the SHA-256 of its files and their names. Of a hub id it is the commit.
+    A folder is identified by the SHA-256 of its files and their names, a hub id by its commit. The decoder and the
+    vision tower are those that were loaded, wherever they came from.
     """
     folder = Path(checkpoint)
     described: dict[str, Any] = {"name": folder.resolve().name if folder.is_dir() else str(checkpoint)}
@@ -42,6 +43,8 @@ def describe_checkpoint(checkpoint: str | Path, model: LiveModel) -> dict[str, A
         described["sha256"] = hash_folder(folder)
     elif (commit := _commit(str(checkpoint))) is not None:
         described["commit"] = commit
+    for part, loaded in (("decoder", model.llm), ("vision", model.vision.tower)):
+        described[part] = _identify_part(str(loaded.name_or_path))
     device = model.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else (platform.processor() or device.type)
     return described | {"device": name, "dtype": str(model.dtype).removeprefix("torch.")}
@@ -56,6 +59,17 @@ def hash_folder(folder: Path) -> str:
             while block := file.read(2**20):
                 total.update(block)
     return total.hexdigest()
+
+
+def _identify_part(source: str) -> str:
+    """Return the commit of a part from the hub, or the SHA-256 of its folder."""
+    folder = Path(source)
+    if not source or not folder.is_dir():
+        return source or "made in memory"
+    parts = folder.absolute().parts
+    if "snapshots" in parts[:-1]:  # the hub's cache: models--OWNER--NAME/snapshots/COMMIT
+        return "commit " + parts[parts.index("snapshots") + 1]
+    return "sha256 " + hash_folder(folder)
 
 
 def _commit(repository: str) -> str | None:

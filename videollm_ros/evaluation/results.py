@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from videollm_ros.data.whole_file import whole_file
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
 from videollm_ros.evaluation.scores.baselines import baselines
 from videollm_ros.evaluation.scores.calibration import calibration, due_frames
@@ -108,10 +109,14 @@ def write_result(result: Result, metrics: dict[str, Any], folder: Path) -> None:
 
 
 def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
-    """Write metrics.json into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(metrics, indent=2, ensure_ascii=False)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    """Write metrics.json into a folder.
+
+    Raises:
+        ValueError: a figure is not finite, which JSON cannot hold.
+        OSError: the folder cannot be written to.
+    """
+    with whole_file(folder / "metrics.json") as file:
+        file.write(json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _add_up(counters: Sequence[Counter[str]]) -> dict[str, int]:

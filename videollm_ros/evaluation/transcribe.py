@@ -35,6 +35,7 @@ def transcribe(
     queries: Sequence[AnnotatedQuery] = (),
     on_batch: Callable[[Transcript], None] | None = None,
     window: int = 0,
+    ask_rest: bool = False,
 ) -> Transcript:
     """Let the model watch a whole recording.
 
@@ -45,6 +46,7 @@ def transcribe(
         queries: what is asked when. A query is asked at its time, and before the first image at the first image.
         on_batch: called after every batch of frames with the transcript so far.
         window: the model sees the last so many frames alone (see `window_session`). 0: all that its context holds.
+        ask_rest: whether queries behind the last frame are asked after it.
 
     Raises:
         BagError, VideoError: the recording cannot be read to its end.
@@ -52,9 +54,8 @@ def transcribe(
         ValueError: the settings do not fit the model, or a query cannot be asked.
     """
     settings = settings or AssistantSettings()
-    transcript = Transcript(recording.name)
-    if warning := model.config.rate_warning(settings.stream.fps or model.config.frame_fps):
-        transcript.notes.append(warning)
+    warning = model.config.rate_warning(settings.stream.fps or model.config.frame_fps)
+    transcript = Transcript(recording.name, notes=[warning] if warning else [])
     watcher = Watcher(model, settings, transcript, [*recording.queries(), *queries], window)
     for batch in Encoder(model, recording, settings.stream, transcript):
         watcher.watch(batch)
@@ -63,7 +64,7 @@ def transcribe(
     if not transcript.decisions:
         reason = " ".join(transcript.notes) or "It holds no image."
         raise RecordingError(f"{recording.name} gives no frame to watch. {reason}")
-    watcher.finish()
+    watcher.finish(ask_rest)
     if transcript.counts["images"] > 1 and transcript.end == transcript.begin:
         transcript.notes.append("All images have the same stamp, so only the first became a frame.")
     return transcript
@@ -131,8 +132,21 @@ class Watcher:
         clone.session = copy.deepcopy(self.session, {id(each): each for each in [*shared, *model.buffers()]})
         return clone
 
-    def finish(self) -> None:
-        """Note what was left over at the end of the recording."""
+    def finish(self, ask_rest: bool = False) -> None:
+        """Ask the queries that lie behind the last frame, or note that they were not asked.
+
+        Raises:
+            ValueError: a query cannot be asked.
+        """
+        if ask_rest and self.transcript.decisions:
+            last = to_seconds(self.transcript.decisions[-1].stamp)
+            while self._queries:
+                query = self._queries.pop(0)
+                stamp = to_seconds(self.transcript.begin + round(query.time * 1e9))
+                self.session.ask(query.text, last, request=stamp)
+            for event in self.session.answer(last):
+                if isinstance(event, Utterance):
+                    self._note_utterance(event)
         if self._queries:
             late = f"{len(self._queries)} queries lie behind the last frame and were not asked."
             self.transcript.notes.append(late)

@@ -79,6 +79,20 @@ class WindowSession:
         """
         self._queries.append(Query(clean_user_text(text), stamp, "", request))
 
+    def instruct(self, text: str) -> None:
+        """Replace the standing instruction.
+
+        Raises:
+            ValueError: it is empty.
+        """
+        self._instruction = clean_user_text(text)
+
+    @torch.inference_mode()
+    def answer(self, stamp: float) -> Iterator[Utterance]:
+        """Answer the queries that are stamped at or before `stamp` (seconds) now, without waiting for a frame."""
+        while self._queries and self._queries[0].stamp <= stamp:
+            yield self._answer(self._queries.pop(0), stamp)
+
     def reset(self) -> None:
         """Forget the stream. The instruction stays."""
         self._window.clear()

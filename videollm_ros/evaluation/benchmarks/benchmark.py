@@ -38,6 +38,13 @@ class Record:
     """What the scores need besides, in values of JSON."""
     error: str = ""
     """Why the item could not be run, as a sentence. Such an item is tried again by the next run."""
+    footage: str = ""
+    """Fingerprint of the files that were watched. The item is run again when it is another one."""
+
+    @property
+    def frames(self) -> int:
+        """Return how many frames the model read, where it decided on none of them one by one as well."""
+        return int(self.values.get("frames", len(self.transcript.decisions)))
 
     def to_json(self) -> dict[str, Any]:
         """Return values of JSON. Thumbnails and timings are left out."""
@@ -45,6 +52,7 @@ class Record:
         return {
             "values": self.values,
             "error": self.error,
+            "footage": self.footage,
             "transcript": {
                 **{name: getattr(transcript, name) for name in _STORED},
                 "utterances": [vars(said) for said in transcript.utterances],
@@ -61,7 +69,7 @@ class Record:
         transcript.utterances = [Said(**each) for each in told["utterances"]]
         transcript.held_back = [Said(**each) for each in told["held_back"]]
         transcript.decisions = [Decision(**each) for each in told["decisions"]]
-        return cls(transcript, stored["values"], stored["error"])
+        return cls(transcript, stored["values"], stored["error"], stored["footage"])
 
 
 @dataclass
@@ -93,12 +101,18 @@ class Benchmark(Protocol):
     def missing(self, item: Item) -> str:
         """Return as a sentence what an item lacks to be run. Empty when nothing is missing."""
 
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the footage of an item that can be run changes."""
+
     def run(self, model: LiveModel, item: Item) -> Record:
         """Run one item.
 
         Raises:
             ValueError: its video or its annotation is of no use. The message says why.
         """
+
+    def silent(self, item: Item) -> Record | None:
+        """Return the record of an assistant that says nothing. None where silence cannot be scored."""
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Score what was run. `records` are those of `items`, one by one."""

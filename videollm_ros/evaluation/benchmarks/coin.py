@@ -13,7 +13,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to, right_reply
+from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to, right_reply, silent_reply
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.footage import Footage
 from videollm_ros.evaluation.scores.intervals import Parts
@@ -91,6 +91,14 @@ class CoinBenchmark:
     def missing(self, item: Item) -> str:
         """Return as a sentence that a video is not there."""
         return self._converted.missing(item)
+
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the footage changes."""
+        return self._converted.footage.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return an empty reply."""
+        return silent_reply(item)
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Ask one question."""

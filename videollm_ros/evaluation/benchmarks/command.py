@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
-from videollm_ros.evaluation.arguments import score_settings, watch_settings
+from videollm_ros.evaluation.arguments import check_options, score_settings, watch_settings
 from videollm_ros.evaluation.benchmarks.benchmark import Benchmark
 from videollm_ros.evaluation.benchmarks.coin import CoinBenchmark
 from videollm_ros.evaluation.benchmarks.footage import EncodedVideos, Footage, StoredFeatures
@@ -28,7 +28,7 @@ from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
 from videollm_ros.live import LiveModel
 
-_NO_SETTINGS = ("command", "checkpoint", "llm", "vision", "device", "dtype", "limit")
+_NO_SETTINGS = ("command", "checkpoint", "llm", "vision", "device", "dtype", "limit", "videos", "features")
 """What does not change the figures of an item, or stands elsewhere in metrics.json."""
 
 
@@ -66,7 +66,7 @@ def _ovo_bench(given: argparse.Namespace, model: LiveModel) -> Benchmark:
 
 
 def _questions(given: argparse.Namespace) -> VideoQuestions:
-    return VideoQuestions(_existing(given.videos), watch_settings(given), given.window)
+    return VideoQuestions(given.videos, watch_settings(given), given.window)
 
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
@@ -81,15 +81,23 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace, LiveModel], Benchmark]] = {
 """Name of a command -> how its benchmark is made."""
 
 
-def run_command(given: argparse.Namespace) -> None:
+def run_command(given: argparse.Namespace) -> int:
     """Run the benchmark that the command line names, in this process and those that were started with it.
+
+    Returns:
+        the exit code: 0, or 1 where items failed that could be run.
 
     Raises:
         ValueError, OSError: the annotations, the videos, the checkpoint or the settings are of no use.
     """
     if given.limit is not None and given.limit < 1:
         raise ValueError(f"--limit is a number of items, at least 1: {given.limit}")
-    annotations = _digest(given.annotations)  # says before a model is loaded that there is no such file
+    # What is of no use is said before a model is loaded.
+    check_options(given)
+    for folder in (given.videos, getattr(given, "features", None)):
+        if folder is not None and not folder.is_dir():
+            raise ValueError(f"{folder} is not a folder.")
+    annotations = _digest(given.annotations)
     processes = Processes(given.device)
     try:
         checkpoint = given.checkpoint or demo_checkpoint()
@@ -107,27 +115,21 @@ def run_command(given: argparse.Namespace) -> None:
         metrics = run_benchmark(benchmark, model, given.output, provenance, processes, given.limit)
     finally:
         processes.close()
-    if metrics is not None:
-        print_figures(metrics, given.output)
+    if metrics is None:
+        return 0
+    print_figures(metrics, given.output)
+    return 1 if metrics["failed"] else 0
 
 
 def _footage(given: argparse.Namespace, model: LiveModel) -> Footage:
-    folder = _existing(given.features or given.videos)
-    return StoredFeatures(folder, model) if given.features else EncodedVideos(folder, model)
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise ValueError(f"{folder} is not a folder.")
-    return folder
+    return StoredFeatures(given.features, model) if given.features else EncodedVideos(given.videos, model)
 
 
 def _settings(given: argparse.Namespace) -> dict[str, Any]:
     """Return what the command line says, without paths."""
+    said = vars(given) | {"footage": "features" if getattr(given, "features", None) else "videos"}
     return {
-        name: value
-        for name, value in sorted(vars(given).items())
-        if name not in _NO_SETTINGS and not isinstance(value, Path)
+        name: value for name, value in sorted(said.items()) if name not in _NO_SETTINGS and not isinstance(value, Path)
     }
 
 
@@ -135,10 +137,16 @@ def _digest(path: Path) -> str:
     """Return the SHA-256 of the annotations: of a file, or of the JSON files of a folder.
 
     Raises:
+        ValueError: they are no UTF-8 text.
         OSError: they cannot be read.
     """
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     total = hashlib.sha256()
     for each in files:
-        total.update(each.read_bytes())
+        content = each.read_bytes()
+        try:
+            content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{each} is no UTF-8 text: {error}.") from error
+        total.update(content)
     return total.hexdigest()

@@ -114,7 +114,12 @@ def reply_to(model: LiveModel, item: Item, footage: Footage, beams: int = 1, win
     transcript = Transcript(item.id, round(begin * NANOSECONDS), round(last * NANOSECONDS))
     said = Said(transcript.end, last - begin, replies[0], question[0]["content"])
     transcript.utterances.append(said)
-    return Record(transcript, {"replies": replies})
+    return Record(transcript, {"replies": replies, "frames": dialogue.num_frames})
+
+
+def silent_reply(item: Item) -> Record | None:
+    """Return the record of an empty reply. None of an item that stands for a video which is not there."""
+    return None if item.content is None else Record(Transcript(item.id), {"replies": [""]})
 
 
 def right_reply(item: Item) -> str:

@@ -68,7 +68,7 @@ def _interval_of_average(
     if not weights or any(name not in summed for name in weights):
         return None
     values = np.asarray([summed[name] for name in weights], float)  # [figures, videos, 2]
-    if values.shape[1] < FEWEST_RECORDINGS:
+    if (values[..., 1] > 0).sum(axis=1).min() < FEWEST_RECORDINGS:  # videos in which each figure has something to count
         return None
     drawn = np.random.default_rng(0).integers(values.shape[1], size=(_RESAMPLES, values.shape[1]))
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +20,25 @@ from videollm_ros.live import LiveModel
 from videollm_ros.media.video import video_duration
 
 
+def fingerprint_files(path: Path) -> str:
+    """Return a hash of the names, the sizes and the times of change of a file, or of the files of a folder.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    facts = [(each.name, (stat := each.stat()).st_size, stat.st_mtime_ns) for each in files]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+
+
 class Footage(Protocol):
     """Give the vision features of dialogues."""
 
     def missing(self, video: str) -> str:
         """Return as a sentence that a video is not there. Empty when it is."""
+
+    def fingerprint(self, video: str) -> str:
+        """Return what changes when the file of a video changes."""
 
     def seconds(self, video: str) -> float:
         """Return the time from the first frame of a video to its last one.
@@ -53,6 +68,10 @@ class StoredFeatures:
         """Return as a sentence that a video has no features."""
         path = self._folder.path(video)
         return "" if path.is_file() else f"The features of {video} are missing: there is no {path}."
+
+    def fingerprint(self, video: str) -> str:
+        """Return what changes when the features of a video change."""
+        return fingerprint_files(self._folder.path(video))
 
     def seconds(self, video: str) -> float:
         """Return the time of the last frame."""
@@ -88,6 +107,10 @@ class EncodedVideos:
         except DialogueError as error:
             return str(error)
         return ""
+
+    def fingerprint(self, video: str) -> str:
+        """Return what changes when the file of a video changes."""
+        return fingerprint_files(self._folder.path(Dialogue(video, (0, 0), [])))
 
     @cache  # noqa: B019 (one folder per run; to measure a file is to read all its packets)
     def seconds(self, video: str) -> float:

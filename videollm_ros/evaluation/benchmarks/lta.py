@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 
 from videollm_ros.data.convert.ego4d_lta import NUM_ANTICIPATED, taxonomy
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to
+from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to, silent_reply
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.footage import Footage
 from videollm_ros.evaluation.benchmarks.teacher_forced import EGO4D_NOTE
@@ -109,6 +109,14 @@ class LtaBenchmark:
     def missing(self, item: Item) -> str:
         """Return as a sentence that a video is not there."""
         return self._converted.missing(item)
+
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the footage changes."""
+        return self._converted.footage.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return an empty reply."""
+        return silent_reply(item)
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Decode five predictions of one item."""

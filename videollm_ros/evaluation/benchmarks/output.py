@@ -7,61 +7,95 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from videollm_ros.data.whole_file import whole_file
-from videollm_ros.evaluation.benchmarks.benchmark import Item, Record, Scored
+from videollm_ros.evaluation.benchmarks.benchmark import Benchmark, Item, Record
 from videollm_ros.evaluation.benchmarks.figures import ratios, with_intervals
 from videollm_ros.evaluation.report.html import Section, column, number, write_page
 from videollm_ros.evaluation.report.page import LABELS, facts
 from videollm_ros.evaluation.results import write_metrics
 from videollm_ros.evaluation.transcript import DECISION_COLUMNS, decision_row, utterance_line
+from videollm_ros.live import LiveModel
 
 _MOST_ROWS = 2000  # of items in the report
 _MOST_TILES = 6
+_NO_FIGURES = ("seconds", "seconds_before_question")
+_UNSCORED = "unscored items as silence"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Hold what became of the items of a benchmark."""
+
+    items: list[Item]
+    """All that were to be run."""
+    records: dict[str, Record]
+    """Of the items that were run, by id."""
+    missing: dict[str, str]
+    """Why items cannot be run, by id."""
+    failed: dict[str, str]
+    """Why items that could be run gave nothing, by id."""
+
+    @property
+    def scored(self) -> list[Item]:
+        """Return the items that were run."""
+        return [item for item in self.items if item.id in self.records]
 
 
 def write_results(
-    name: str,
-    items: Sequence[Item],
-    records: Sequence[Record],
-    scored: Scored,
-    provenance: dict[str, Any],
-    missing: dict[str, str],
-    output: Path,
+    benchmark: Benchmark, model: LiveModel, outcome: Outcome, provenance: dict[str, Any], output: Path
 ) -> dict[str, Any]:
-    """Write the results into a folder and return what stands in metrics.json.
-
-    Raises:
-        OSError: the folder cannot be written to.
-    """
+    """Score, write the results into a folder, and return what stands in metrics.json."""
+    items = outcome.scored
+    records = [outcome.records[item.id] for item in items]
+    scored = benchmark.score(model, items, records)
     figures = with_intervals(scored.parts, [item.video for item in items], scored.averages)
-    metrics = (
+    metrics: dict[str, Any] = (
         figures
         | scored.more
         | {
-            "benchmark": name,
+            "benchmark": benchmark.name,
+            "scored": len(items),
+            "of": len(outcome.items),
+            "unscored_as_silence": _unscored_as_silence(benchmark, model, outcome),
             "notes": scored.notes,
             "baselines": scored.baselines,
             "items": [
                 {"id": item.id, "video": item.video, "figures": ratios([parts])}
                 for item, parts in zip(items, scored.parts, strict=True)
             ],
-            "missing": missing,
+            "missing": outcome.missing | outcome.failed,
             "videos": len({item.video for item in items}),
-            "frames": sum(len(record.transcript.decisions) for record in records),
+            "frames": sum(record.frames for record in records),
             "seconds": sum(record.transcript.seconds for record in records),
+            "failed": list(outcome.failed),
             **provenance,
         }
     )
     _write_transcripts(items, records, output)
     for file, content in scored.files.items():
         with whole_file(output / file) as opened:
-            json.dump(content, opened, indent=1, ensure_ascii=False)
+            json.dump(content, opened, indent=1, ensure_ascii=False, allow_nan=False)
     write_metrics(metrics, output)
     _write_report(list(figures), metrics, _said(items, records), output / "report.html")
     return metrics
+
+
+def _unscored_as_silence(benchmark: Benchmark, model: LiveModel, outcome: Outcome) -> dict[str, float | None] | None:
+    """Return the figures with silence in the place of every item that gave nothing. None where all items are scored.
+
+    An assistant does not get better by failing on hard items.
+    """
+    known = {item.id: outcome.records.get(item.id) or benchmark.silent(item) for item in outcome.items}
+    items = [item for item in outcome.items if known[item.id] is not None]
+    records = [record for item in items if (record := known[item.id]) is not None]
+    if len(items) == len(outcome.records):
+        return None
+    scored = benchmark.score(model, items, records)
+    return ratios(scored.parts, scored.averages)
 
 
 def _write_transcripts(items: Sequence[Item], records: Sequence[Record], output: Path) -> None:
@@ -79,8 +113,8 @@ def _write_transcripts(items: Sequence[Item], records: Sequence[Record], output:
 
 def _write_report(figures: Sequence[str], metrics: dict[str, Any], said: list[Section], path: Path) -> None:
     text = (
-        f"{len(metrics['items'])} items of {metrics['videos']} videos, {metrics['seconds'] / 60:.1f} minutes. "
-        f"{len(metrics['missing'])} are missing. {metrics['checkpoint']['name']}."
+        f"{metrics['scored']} of {metrics['of']} items scored, {metrics['videos']} videos, "
+        f"{metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
     )
     heading = {"type": "heading", "title": metrics["benchmark"], "text": text, "notes": metrics["notes"]}
     tiles = [_tile(label(name), metrics[name]) for name in figures[:_MOST_TILES]]
@@ -102,7 +136,8 @@ def _tile(name: str, value: Any) -> dict[str, str]:
 
 
 def _figures(figures: Sequence[str], metrics: dict[str, Any]) -> Section:
-    baselines = metrics["baselines"]
+    unscored = metrics["unscored_as_silence"]
+    baselines = ({_UNSCORED: unscored} if unscored else {}) | metrics["baselines"]
     columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
     rows = [
         [label(name), number(metrics[name]), *(number(values.get(name)) for values in baselines.values())]
@@ -147,13 +182,16 @@ def _missing(missing: dict[str, str]) -> list[Section]:
 
 def print_figures(metrics: dict[str, Any], output: Path) -> None:
     """Print the figures and where everything lies."""
-    print(f"{metrics['benchmark']}: {len(metrics['items'])} items, {metrics['frames']} frames")
+    print(f"{metrics['benchmark']}: {metrics['scored']} of {metrics['of']} items scored, {metrics['frames']} frames")
+    unscored = metrics["unscored_as_silence"] or {}
     for name, value in metrics.items():
+        beside = unscored.get(name)
+        suffix = "" if beside is None else f"  ({_UNSCORED}: {beside:.4f})"
         if isinstance(value, dict) and "interval" in value:
             low, high = value["interval"]
-            print(f"{name:32} {value['value']:.4f} [{low:.4f}, {high:.4f}]")
-        elif isinstance(value, float) and name != "seconds":
-            print(f"{name:32} {value:.4f}")
+            print(f"{name:32} {value['value']:.4f} [{low:.4f}, {high:.4f}]{suffix}")
+        elif isinstance(value, float) and name not in _NO_FIGURES:
+            print(f"{name:32} {value:.4f}{suffix}")
     for note in metrics["notes"]:
         print(note)
     print(f"written to {output}; look at {output / 'report.html'}")

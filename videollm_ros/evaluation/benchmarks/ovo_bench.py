@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.annotation_file import Fields, read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.video_questions import (
     SECONDS_AFTER,
-    AnnotationFile,
     VideoQuestions,
     answers,
 )
+from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 
 GROUPS = {
@@ -55,30 +55,30 @@ class Question:
         return found is not None and found[0].lower() == self.answer.lower()
 
 
-def questions_of(entry: dict[str, Any]) -> list[Question]:
+def questions_of(entry: Fields) -> list[Question]:
     """Return the questions of an entry in the order of their times.
 
     Raises:
-        KeyError, TypeError, ValueError: the entry has another form.
+        ValueError: the entry has another form.
     """
-    task = entry["task"]
+    task = entry.text("task")
     if task not in GROUPS["forward"]:
-        options = [f"{chr(65 + number)}. {option}" for number, option in enumerate(entry["options"])]
-        text = f"{entry['question']} {'; '.join(options)}. Answer with the letter alone."
-        letter = chr(65 + int(entry["gt"]))
-        return [Question(task, float(entry["realtime"]), text, letter, len(options))]
+        options = [f"{chr(65 + number)}. {option}" for number, option in enumerate(entry.texts("options"))]
+        text = f"{entry.text('question')} {'; '.join(options)}. Answer with the letter alone."
+        letter = chr(65 + entry.integer("gt", below=len(options)))
+        return [Question(task, entry.seconds("realtime"), text, letter, len(options))]
     questions = []
-    for test in entry["test_info"]:
+    for test in entry.objects("test_info"):
         if task == "REC":
-            text = f"How many times did they do this so far: {entry['activity']}? Answer with the number alone."
-            answer = str(int(test["count"]))
-        elif task == "SSR":
-            text = f"Is this step being done now: {test['step']}? Answer Yes or No."
-            answer = "Yes" if test["type"] else "No"
+            text = f"How many times did they do this so far: {entry.text('activity')}? Answer with the number alone."
+            answer = str(test.integer("count"))
         else:
-            text = f"Can this be answered by what was shown so far: {entry['question']} Answer Yes or No."
-            answer = "Yes" if test["type"] else "No"
-        questions.append(Question(task, float(test["realtime"]), text, answer))
+            asked = f"Is this step being done now: {test.text('step')}?" if task == "SSR" else None
+            text = asked or f"Can this be answered by what was shown so far: {entry.text('question')}"
+            text, answer = f"{text} Answer Yes or No.", "Yes" if test.integer("type", below=2) else "No"
+        questions.append(Question(task, test.seconds("realtime"), text, answer))
+    if not questions:
+        raise ValueError(f"{entry.where}: 'test_info' is empty, and a question is expected.")
     return sorted(questions, key=lambda question: question.time)
 
 
@@ -93,23 +93,33 @@ class OvoBench:
     name = "ovo-bench"
 
     def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
-        self._file, self._questions = AnnotationFile(annotations), questions
+        self._annotations, self._questions = annotations, questions
 
     def items(self) -> list[Item]:
-        """Return the entries."""
+        """Return the entries.
+
+        Raises:
+            ValueError: the file, or an entry of it, has another form.
+            OSError: it cannot be read.
+        """
         known = {task for tasks in GROUPS.values() for task in tasks}
         items = []
-        for number, entry in enumerate(self._file.entries, 1):
-            try:
-                if entry["task"] in known:
-                    items.append(Item(f"{entry['task']} {entry['id']}", entry["video"], questions_of(entry)))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise self._file.fail(number, error) from error
+        for entry in read_entries(self._annotations):
+            if (task := entry.text("task")) in known:
+                items.append(Item(f"{task} {entry.text('id')}", entry.text("video"), questions_of(entry)))
         return items
 
     def missing(self, item: Item) -> str:
         """Return as a sentence that a video is not there."""
         return self._questions.missing(item.video)
+
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the video changes."""
+        return self._questions.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return empty replies."""
+        return Record(Transcript(item.id), {"replies": [""] * len(item.content)})
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Watch one entry's video up to a little after its last question."""

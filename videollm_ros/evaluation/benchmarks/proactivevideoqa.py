@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.annotation_file import read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.video_questions import AnnotationFile, VideoQuestions
+from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
 from videollm_ros.evaluation.scores.baselines import baselines
 from videollm_ros.evaluation.scores.figures import count
 from videollm_ros.evaluation.scores.judged import ScoreSettings, judge
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
+from videollm_ros.media.bags import NANOSECONDS
 
 _SUBTITLE = "Subtitle:"
 _FIRST = ("pauc", "false_per_quiet_minute", "repeat_rate")
@@ -38,28 +40,38 @@ class ProactiveVideoQaBenchmark:
     name = "proactivevideoqa"
 
     def __init__(self, annotations: Path, questions: VideoQuestions, scoring: ScoreSettings) -> None:
-        self._file, self._questions, self._scoring = AnnotationFile(annotations), questions, scoring
+        self._annotations, self._questions, self._scoring = annotations, questions, scoring
 
     def items(self) -> list[Item]:
-        """Return the entries: what is asked, and what should be said when."""
+        """Return the entries: what is asked, and what should be said when.
+
+        Raises:
+            ValueError: the file, or an entry of it, has another form.
+            OSError: it cannot be read.
+        """
         items = []
-        for number, entry in enumerate(self._file.entries, 1):
-            try:
-                turns = [turn for turn in entry["conversation"] if turn["role"] == "user"]
-                asked = [turn for turn in turns if not turn["content"].startswith(_SUBTITLE)]
-                queries = [AnnotatedQuery(float(turn["time"]), turn["content"]) for turn in asked]
-                spans = [(turn["content"], *map(float, turn["reply_timespan"])) for turn in entry["answer"]]
-                events = [AnnotatedEvent(begin, text, end) for text, begin, end in spans]
-                items.append(
-                    Item(f"{number} {entry['question_id']}", entry["video"], (queries, events, len(turns) - len(asked)))
-                )
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise self._file.fail(number, error) from error
+        for number, entry in enumerate(read_entries(self._annotations), 1):
+            turns = [turn for turn in entry.objects("conversation") if turn.text("role") == "user"]
+            asked = [turn for turn in turns if not turn.text("content").startswith(_SUBTITLE)]
+            queries = [AnnotatedQuery(turn.seconds("time"), turn.text("content")) for turn in asked]
+            answers = [(turn.text("content"), *turn.span("reply_timespan")) for turn in entry.objects("answer")]
+            events = [AnnotatedEvent(begin, text, end) for text, begin, end in answers]
+            content = (queries, events, len(turns) - len(asked))
+            items.append(Item(f"{number} {entry.text('question_id')}", entry.text("video"), content))
         return items
 
     def missing(self, item: Item) -> str:
         """Return as a sentence that a video is not there."""
         return self._questions.missing(item.video)
+
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the video changes."""
+        return self._questions.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return a transcript up to the last reply span in which nothing is said."""
+        seconds = max((event.stop for event in item.content[1]), default=0.0)
+        return Record(Transcript(item.id, end=round(seconds * NANOSECONDS)))
 
     def run(self, model: LiveModel, item: Item) -> Record:
         """Ask at the time of the question and watch to the end."""

@@ -1,12 +1,14 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Spread a benchmark over the processes that `accelerate launch` started. Alone, a process does everything."""
+"""Spread a benchmark over the processes that `accelerate launch` or torchrun started. Alone, one does everything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TypeVar
+
+import torch
 
 _Item = TypeVar("_Item")
 _LONGEST_WAIT = timedelta(days=7)  # for the process with the longest items
@@ -23,9 +25,16 @@ class Processes:
         """
         from accelerate import PartialState  # takes a second that no other command should wait
 
-        self._state = PartialState(cpu=device == "cpu", timeout=_LONGEST_WAIT)
-        several = self._state.num_processes > 1
+        # Without being told, accelerate takes each process of a machine without accelerator for the only one.
+        on_cpu = device == "cpu" or not torch.accelerator.is_available()
+        self._state = PartialState(cpu=on_cpu, timeout=_LONGEST_WAIT)
+        several = self.number > 1
         self.device = str(self._state.device) if several and device == "auto" else device
+
+    @property
+    def number(self) -> int:
+        """Return how many processes there are."""
+        return int(self._state.num_processes)
 
     @property
     def is_main(self) -> bool:

@@ -25,12 +25,12 @@ class ResultsFolder:
         """Note what is run, or check that the folder holds results of the same.
 
         Raises:
-            ValueError: the folder holds results of another run.
+            ValueError: the folder holds results of another run, or one cannot tell of which.
             OSError: it cannot be written to.
         """
         wanted = json.loads(json.dumps(description))
         if self._run.is_file():
-            found = json.loads(self._run.read_text(encoding="utf-8"))
+            found = self._read_run()
             differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
             if differing:
                 raise ValueError(
@@ -43,21 +43,35 @@ class ResultsFolder:
             json.dump(wanted, file, indent=2)
 
     def read(self, item: str) -> Record | None:
-        """Return the record of an item. None when it was not run."""
-        path = self._path(item)
-        if not path.is_file():
+        """Return the record of an item. None when it was not run, or its file is damaged."""
+        try:
+            return Record.from_json(json.loads(self._path(item).read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return Record.from_json(json.loads(path.read_text(encoding="utf-8")))
 
-    def is_done(self, item: str) -> bool:
-        """Return whether an item was run without an error."""
+    def is_done(self, item: str, footage: str) -> bool:
+        """Return whether an item was run without an error on this footage."""
         record = self.read(item)
-        return record is not None and not record.error
+        return record is not None and not record.error and record.footage == footage
 
     def write(self, item: str, record: Record) -> None:
-        """Store the record of an item. The file appears when it is whole."""
+        """Store the record of an item. The file appears when it is whole.
+
+        Raises:
+            ValueError: a value is not finite, which JSON cannot hold.
+            OSError: it cannot be written.
+        """
         with whole_file(self._path(item)) as file:
-            json.dump(record.to_json(), file, ensure_ascii=False)
+            json.dump(record.to_json(), file, ensure_ascii=False, allow_nan=False)
+
+    def _read_run(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._run.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise ValueError(f"{self._run} is damaged: remove {self._run.parent}, or give another --output.")
+        return found
 
     def _path(self, item: str) -> Path:
         return self._items / f"{hashlib.sha256(item.encode()).hexdigest()[:24]}.json"

@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
+from videollm_ros.evaluation.benchmarks.annotation_file import read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
 from videollm_ros.evaluation.benchmarks.figures import ratios
-from videollm_ros.evaluation.benchmarks.video_questions import AnnotationFile, VideoQuestions
+from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.media.bags import to_seconds
 
 FIRST_POLL, LAST_POLL, TOLERANCE = 1.0, 4.0, 2.0
 """Seconds after the question, after the right time, and around the right time, as in the public evaluation."""
+
+SECONDS_BEFORE = 80.0
+"""So much of the video before the question is watched, as in the public evaluation that polls the model."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,6 @@ class _Task:
     due: float
     output: str
     query: AnnotatedQuery
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a time written as [[hours:]minutes:]seconds.
-
-    >>> seconds_of("00:01:30")
-    90.0
-    """
-    seconds = 0.0
-    for part in text.split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds
 
 
 class StreamingBenchProactive:
@@ -51,30 +43,42 @@ class StreamingBenchProactive:
     name = "streamingbench-proactive"
 
     def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
-        self._file, self._questions = AnnotationFile(annotations), questions
+        self._annotations, self._questions = annotations, questions
 
     def items(self) -> list[Item]:
-        """Return the questions."""
+        """Return the questions.
+
+        Raises:
+            ValueError: the file, or an entry of it, has another form.
+            OSError: it cannot be read.
+        """
         items: list[Item] = []
-        for number, entry in enumerate(self._file.entries, 1):
-            try:
-                for question in entry["questions"]:
-                    asked = seconds_of(question["time_stamp"])
-                    due, output = seconds_of(question["ground_truth_time_stamp"]), str(question["ground_truth_output"])
-                    task = _Task(asked, due, output, AnnotatedQuery(asked, question["question"]))
-                    items.append(Item(f"question {len(items) + 1}", entry["video_path"], task))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise self._file.fail(number, error) from error
+        for entry in read_entries(self._annotations):
+            video = entry.text("video_path")
+            for question in entry.objects("questions"):
+                asked, due = question.seconds("time_stamp"), question.seconds("ground_truth_time_stamp")
+                query = AnnotatedQuery(asked, question.text("question"))
+                task = _Task(asked, due, question.text("ground_truth_output"), query)
+                items.append(Item(f"question {len(items) + 1}", video, task))
         return items
 
     def missing(self, item: Item) -> str:
         """Return as a sentence that a video is not there."""
         return self._questions.missing(item.video)
 
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the video changes."""
+        return self._questions.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return a transcript in which nothing is said."""
+        return Record(Transcript(item.id))
+
     def run(self, model: LiveModel, item: Item) -> Record:
-        """Ask one question. As in the public evaluation, the stream begins when it is asked."""
+        """Ask one question. As in the public evaluation, the stream begins some time before it is asked."""
         task: _Task = item.content
-        return self._questions.watch(model, item.id, item.video, [task.query], task.asked, task.due + LAST_POLL)
+        begin, end = max(0.0, task.asked - SECONDS_BEFORE), task.due + LAST_POLL
+        return self._questions.watch(model, item.id, item.video, [task.query], begin, end)
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Count replies that come in time, and those that are right as well."""
@@ -86,7 +90,7 @@ class StreamingBenchProactive:
                 [_count(task, task.asked + FIRST_POLL, task.output) for task in tasks]
             ),
         }
-        return Scored(parts, trivial)
+        return Scored(parts, trivial, more={"seconds_before_question": SECONDS_BEFORE})
 
 
 def _reply(task: _Task, transcript: Transcript) -> tuple[float | None, str]:

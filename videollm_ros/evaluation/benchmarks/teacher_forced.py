@@ -57,14 +57,22 @@ class StreamBenchmark:
         """Return as a sentence that the video of a dialogue is not there."""
         return self._footage.missing(item.video) if item.content.num_frames else ""
 
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the footage changes. A dialogue without frames has none."""
+        return self._footage.fingerprint(item.video) if item.content.num_frames else ""
+
+    def silent(self, item: Item) -> Record | None:
+        """Return None: silence has no perplexity."""
+        return None
+
     def run(self, model: LiveModel, item: Item) -> Record:
         """Read one dialogue, teacher-forced."""
         dialogue: Dialogue = item.content
         features = self._footage.features(dialogue)
         metrics = stream_metrics(model, dialogue.conversation, features, self._threshold)
         seconds = max(dialogue.num_frames - 1, 0) / model.config.frame_fps
-        values = {name: None if math.isnan(value) else value for name, value in metrics.items()}
-        return Record(Transcript(item.id, end=round(seconds * 1e9)), values)
+        values: dict[str, Any] = {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        return Record(Transcript(item.id, end=round(seconds * 1e9)), values | {"frames": dialogue.num_frames})
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Average over the dialogues in which a metric counts."""

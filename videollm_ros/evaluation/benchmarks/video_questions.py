@@ -4,24 +4,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from videollm_ros.assistant import AssistantSettings
 from videollm_ros.data.dialogues import check_video_id
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.benchmark import Record
+from videollm_ros.evaluation.benchmarks.footage import fingerprint_files
 from videollm_ros.evaluation.benchmarks.watch import Clip
 from videollm_ros.evaluation.recording import VideoRecording
 from videollm_ros.evaluation.transcribe import transcribe
 from videollm_ros.evaluation.transcript import Said, Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.live.template import clean_user_text
-from videollm_ros.media.video import video_duration
 
 SECONDS_AFTER = 2.0
 """So long the stream goes on after the last question."""
@@ -44,6 +41,10 @@ class VideoQuestions:
         except ValueError as error:
             return str(error)
 
+    def fingerprint(self, video: str) -> str:
+        """Return what changes when the file of a video changes."""
+        return fingerprint_files(self._found(video))
+
     def watch(
         self,
         model: LiveModel,
@@ -59,7 +60,7 @@ class VideoQuestions:
             model: the model.
             name: of the transcript.
             video: file name.
-            queries: what is asked when, in seconds of the video. A time behind the last frame becomes its time.
+            queries: what is asked when, in seconds of the video. What lies behind the last frame is asked after it.
             begin: first second that is watched.
             end: last second that is watched.
 
@@ -67,16 +68,17 @@ class VideoQuestions:
             VideoError: the video cannot be read.
             ValueError: no frame lies in the part, or a query cannot be asked.
         """
+        asked = [replace(query, time=max(0.0, query.time - begin)) for query in queries]
+        clip = Clip(VideoRecording(self._found(video)), begin, end, name)
+        transcript = transcribe(model, clip, self.watching, asked, window=self.window, ask_rest=True)
+        transcript.thumbnails.clear()
+        return Record(transcript)
+
+    def _found(self, video: str) -> Path:
         path = self._path(video)
         if path is None:
             raise ValueError(self.missing(video))
-        fps = self.watching.stream.fps or model.config.frame_fps
-        latest = min(end, video_duration(path)) - 1 / fps
-        asked = [replace(query, time=max(0.0, min(query.time, latest) - begin)) for query in queries]
-        clip = Clip(VideoRecording(path), begin, end, name)
-        transcript = transcribe(model, clip, self.watching, asked, window=self.window)
-        transcript.thumbnails.clear()
-        return Record(transcript)
+        return path
 
     def _path(self, video: str) -> Path | None:
         """Find a file under its name, or under the last part of it.
@@ -87,33 +89,6 @@ class VideoQuestions:
         check_video_id(video)
         candidates = (self.folder / PurePosixPath(video), self.folder / PurePosixPath(video).name)
         return next((path for path in candidates if path.exists()), None)
-
-
-@dataclass(frozen=True)
-class AnnotationFile:
-    """Read a JSON list of entries."""
-
-    path: Path
-
-    @cached_property
-    def entries(self) -> list[dict[str, Any]]:
-        """Return the entries.
-
-        Raises:
-            ValueError: the file is no JSON list of objects.
-            OSError: it cannot be read.
-        """
-        try:
-            entries = json.loads(self.path.read_text(encoding="utf-8-sig"))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self.path} is not JSON: {error}.") from error
-        if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-            raise ValueError(f"{self.path} must hold a JSON list of objects.")
-        return entries
-
-    def fail(self, number: int, error: Exception) -> ValueError:
-        """Return the error of an entry that has another form."""
-        return ValueError(f"{self.path}: entry {number} has another form than the benchmark's: {error!r}.")
 
 
 def answers(transcript: Transcript, queries: Sequence[AnnotatedQuery]) -> list[str]:

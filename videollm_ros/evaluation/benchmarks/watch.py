@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ def watch_features(
     settings: AssistantSettings,
     queries: Sequence[AnnotatedQuery],
     window: int = 0,
+    instructions: Mapping[int, str] | None = None,
 ) -> Transcript:
     """Let the model watch frames that are encoded already. The first one is at 0 s.
 
@@ -37,6 +39,7 @@ def watch_features(
         settings: how it watches.
         queries: what is asked when.
         window: the model sees the last so many frames alone. 0: all that its context holds.
+        instructions: number of a frame -> standing instruction that is given just before it.
 
     Raises:
         ValueError: the settings do not fit the model, or a query cannot be asked.
@@ -44,8 +47,12 @@ def watch_features(
     stamps = [round(index * NANOSECONDS / model.config.frame_fps) for index in range(len(features))]
     transcript = Transcript(name, end=stamps[-1] if stamps else 0)
     watcher = Watcher(model, settings, transcript, queries, window)
-    for start in range(0, len(features), FRAMES_PER_BATCH):
-        chosen = slice(start, start + FRAMES_PER_BATCH)
+    instructions = instructions or {}
+    starts = sorted({*range(0, len(features), FRAMES_PER_BATCH), *instructions})
+    for start, end in pairwise([*starts, len(features)]):
+        if start in instructions:
+            watcher.session.instruct(instructions[start])
+        chosen = slice(start, end)
         watcher.watch(Batch(stamps[chosen], model.project(features[chosen]), [], new_stream=start == 0))
     watcher.finish()
     return transcript

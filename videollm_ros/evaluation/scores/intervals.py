@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import bootstrap
 
 FEWEST_RECORDINGS = 5
-"""With fewer, an interval would only look like knowledge. The recordings are listed then."""
+"""With fewer that have something to count, an interval would only look like knowledge."""
 
 _RESAMPLES = 2000
 
@@ -25,7 +25,7 @@ def ratio(parts: Sequence[Parts]) -> float | None:
 
 
 def interval(parts: Sequence[Parts]) -> tuple[float, float] | None:
-    """Return the 95 % interval of a figure. None with too few recordings."""
+    """Return the 95 % interval of a figure. None with too few recordings that have something to count."""
     return _bootstrap([parts])
 
 
@@ -35,11 +35,9 @@ def difference_interval(parts: Sequence[Parts], other: Sequence[Parts]) -> tuple
 
 
 def _bootstrap(runs: Sequence[Sequence[Parts]]) -> tuple[float, float] | None:
-    values = np.asarray(runs, float)  # [runs, recordings, 2]
-    if values.shape[1] < FEWEST_RECORDINGS:
-        return None
+    values = np.asarray(runs, float).reshape(len(runs), -1, 2)  # [runs, recordings, 2]
     values = values[:, (values[..., 1] > 0).any(0)]  # a recording without anything to count says nothing
-    if values.shape[1] < 2:
+    if values.shape[1] < FEWEST_RECORDINGS:
         return None
 
     def statistic(drawn: np.ndarray, axis: int) -> np.ndarray:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -47,7 +48,7 @@ class ScoreSettings:
         """Check the values."""
         for name in ("tolerance", "reply_seconds", "repeat_seconds", "late_seconds", "every_seconds"):
             value = getattr(self, name)
-            if not value >= 0 or (value == 0 and name in ("reply_seconds", "every_seconds")):
+            if not 0 <= value < math.inf or (value == 0 and name in ("reply_seconds", "every_seconds")):
                 raise ValueError(f"{name} is a number of seconds, not {value}.")
 
     def reply_span(self, event: AnnotatedEvent) -> tuple[float, float]:
