@@ -161,7 +161,10 @@ def _print(results: Sequence[Result], metrics: dict[str, Any], output: Path) -> 
         for note in result.transcript.notes:
             print(f"{result.transcript.name}: {note}", file=sys.stderr)
     said = sum(len(result.transcript.utterances) for result in results)
-    print(f"{len(results)} recordings, {metrics['seconds']:.1f} s, {metrics['frames']} frames, {said} utterances")
+    watched = f"{len(results)} recording{'s' * (len(results) != 1)}, {metrics['seconds']:.1f} s"
+    print(f"{watched}, {metrics['frames']} frames, {said} utterances")
+    if "counts" in metrics:
+        print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in metrics["counts"].items() if count))
     for name, value in metrics.items():
         if isinstance(value, dict) and "interval" in value:
             low, high = value["interval"]
