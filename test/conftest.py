@@ -100,9 +100,12 @@ def talkative_model(golden_paths) -> LiveModel:
     return model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launch_browser():
-    """Launches a headless Chromium with these arguments. One driver serves all tests, since its event loop stays."""
+    """Launches a headless Chromium with these arguments.
+
+    The driver ends with the module, since its event loop is in the way of asyncio.run.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
@@ -111,7 +114,7 @@ def launch_browser():
         yield lambda *arguments: driver.chromium.launch(executable_path=found, args=["--no-sandbox", *arguments])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(launch_browser):
     """A headless Chromium."""
     with contextlib.closing(launch_browser()) as browser:
