@@ -360,6 +360,16 @@ def test_the_page_survives_the_restart_of_the_assistant(open_page, graph, end):
     holds(page, "document.getElementById('send').textContent === 'Ask'")
 
 
+def is_answered(page, question):
+    page.fill("#question", question)
+    page.click("#send")
+    answers = page.locator(".utterance.answer:not(.grows)", has_text=question)
+    deadline = time.monotonic() + 20
+    while not answers.count() and time.monotonic() < deadline:
+        page.wait_for_timeout(50)
+    return answers.count() > 0 and bool(answers.last.locator(".text").inner_text())
+
+
 def test_the_page_survives_the_restart_of_the_console_and_says_when_the_token_is_another(
     browser, console_process, client
 ):
@@ -372,9 +382,8 @@ def test_the_page_survives_the_restart_of_the_console_and_says_when_the_token_is
         page.wait_for_selector('#state:not([data-level="ok"])')
         with console_process(TOKEN, port):
             page.wait_for_selector('#state[data-level="ok"]')
-            question = "What is on the table after the restart?"
-            page.fill("#question", question)
-            page.click("#send")
-            assert last_answer(page, question).locator(".text").inner_text()
+            # The first response can be lost while server and client discover each other (docs/reliability.md).
+            asked = (f"What is on the table after the restart, {number}?" for number in range(3))
+            assert any(is_answered(page, question) for question in asked)
         with console_process("another-token-altogether", port):
             says(page, "started again with another token")
