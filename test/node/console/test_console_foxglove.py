@@ -54,7 +54,8 @@ def layout():
 def topics(graph, node, until):
     def published():
         found = dict(node.get_topic_names_and_types())
-        return found if node.count_publishers("/demo/assistant/speak_probability") and "/demo/image" in found else None
+        needed = ("/demo/assistant/speak_probability", "/demo/assistant/utterance", "/demo/image", "/diagnostics")
+        return found if all(node.count_publishers(topic) for topic in needed) else None
 
     return until(published)
 
