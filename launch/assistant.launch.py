@@ -50,7 +50,7 @@ ARGUMENTS = {
     "video": ("", "Video file, folder of images or webcam (/dev/video0) to play on the image topic; empty: nothing."),
     "loop": ("false", "Play the video again and again."),
     "respawn": ("false", "Start the assistant again when it ends by itself."),
-    "respawn_delay": ("5.0", "Seconds before it is started again."),
+    "respawn_delay": ("1.0", "Seconds before it is started again."),
 }
 # Argument -> parameter of the assistant.
 PARAMETERS = {

@@ -1,5 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: E402
 """The assistant node with faults on demand: each message on /soak/fault makes one part fail.
 
 The text of a message is `PART KIND [TIMES]`.
@@ -9,6 +10,10 @@ The environment variable FAULT_AT_START holds one that is there from the start, 
 """
 
 from __future__ import annotations
+
+import sys
+
+sys.argv[0] = "assistant_node"  # starts as the executable of this name does
 
 import os
 from collections.abc import Callable

@@ -158,3 +158,29 @@ def test_an_interrupt_while_the_imports_run_is_quiet():
     _, rest = node.communicate(timeout=120)
     assert node.returncode == 0
     assert "Traceback" not in rest and "KeyboardInterrupt" not in rest
+
+
+@pytest.mark.parametrize(
+    "command, collects",
+    [
+        (["assistant_node"], False),
+        (["/opt/ros/lib/videollm_ros/console", "--ros-args"], False),
+        (["pytest", "test/node/console"], True),
+    ],
+)
+def test_only_the_executables_do_not_collect_garbage_until_they_spin(command, collects):
+    program = f"""
+import gc, sys
+sys.argv = {command}
+from videollm_ros.node.spinning import spin_until_signalled
+print(gc.isenabled())
+import rclpy, threading
+from rclpy.executors import SingleThreadedExecutor
+rclpy.init()
+ending = threading.Event()
+ending.set()
+spin_until_signalled(SingleThreadedExecutor(), lambda: None, ending)
+print(gc.isenabled())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == [str(collects), "True"]

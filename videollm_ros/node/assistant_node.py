@@ -120,7 +120,8 @@ class AssistantNode(LifecycleNodeMixin, Node):
             self._load()
         except (CheckpointError, OSError, ValueError, RuntimeError, ImportError) as error:
             self.failed(f"The model was not loaded: {error}", lasting=True)
-            self._free()
+            self.close()
+            give_memory_back()
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
@@ -141,14 +142,16 @@ class AssistantNode(LifecycleNodeMixin, Node):
 
     @reports_failure
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drop the stream and the model."""
-        self._free()
+        """Drop the stream and the model, and give their memory back."""
+        self.close()
+        give_memory_back()
         return super().on_cleanup(state)
 
     @reports_failure
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop everything."""
         self.close()
+        give_memory_back()
         return super().on_shutdown(state)
 
     @reports_failure
@@ -156,12 +159,16 @@ class AssistantNode(LifecycleNodeMixin, Node):
         """Drop everything and be unconfigured again."""
         self.get_logger().error("A lifecycle transition failed; the node is unconfigured again.")
         self.close()
+        give_memory_back()
         return super().on_error(state)
 
     def close(self) -> None:
-        """Stop the camera and the stream, and give the model's memory back."""
+        """Stop the camera and drop the stream with the model."""
         self._camera.close()
-        self._free()
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close("The assistant was shut down.")
+            logging.getLogger("videollm_ros").removeHandler(self._log_handler)
 
     def end(self, exit_code: int) -> None:
         """End the process in good order."""
@@ -184,15 +191,6 @@ class AssistantNode(LifecycleNodeMixin, Node):
         self._parameters_changed(self.parameters)  # which may have changed meanwhile
         where, took = describe_device(model.device), time.monotonic() - started
         self.get_logger().info(f"Loaded on {where} in {took:.1f} s; reads {self.stream.fps:g} frames per second.")
-
-    def _free(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is None:
-            return
-        stream.close("The assistant was shut down.")
-        logging.getLogger("videollm_ros").removeHandler(self._log_handler)
-        del stream
-        give_memory_back()
 
     def _wait_for(self, done: Future[None]) -> bool:
         """Wait for the inference thread. Returns False if it is at a long step."""

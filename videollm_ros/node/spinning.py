@@ -8,6 +8,7 @@ that are about to publish fail. With this one, everybody who waits for an answer
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -48,6 +49,9 @@ def spin_until_signalled(executor: Executor, close: Callable[[], None], ending: 
 
     for number in _SIGNALS:
         signal.signal(number, end)
+    if not gc.isenabled():  # while everything was imported
+        gc.freeze()
+        gc.enable()
     try:
         while not ending.is_set():
             _spin_once(executor, timeout=0.2)
