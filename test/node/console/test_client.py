@@ -171,8 +171,8 @@ def test_no_response_in_time_is_a_sentence(client):
         assert late.wait_for_server(60.0)
         with pytest.raises(AssistantTimeoutError, match="/demo/assistant/mute did not respond within"):
             late.mute(False, timeout=0.3)
-        with pytest.raises(AssistantTimeoutError, match="converse sent nothing for"):
-            next(late.converse(QUESTION, timeout=0.3))
+        with pytest.raises(AssistantTimeoutError, match="/demo/assistant/converse did not respond within"):
+            late.converse(QUESTION, timeout=0.3)
     finally:
         late.close()
         executor.shutdown()
