@@ -9,6 +9,7 @@ import gc
 import torch
 
 from videollm_ros.live import LiveModel
+from videollm_ros.node import allocator
 from videollm_ros.node.parameters import ModelParameters
 
 
@@ -43,11 +44,12 @@ def keep_out_of_collections() -> None:
 
 
 def give_memory_back() -> None:
-    """Collect what is not referenced any more, and empty PyTorch's cache on the GPU."""
+    """Collect what is not referenced any more, and give what is free back: PyTorch's cache on the GPU, and malloc's."""
     gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    allocator.trim()
 
 
 def describe_device(device: torch.device) -> str:
