@@ -35,12 +35,13 @@ def load_model(wanted: ModelParameters) -> LiveModel:
 
 
 def keep_out_of_collections() -> None:
-    """Exempt all objects that exist now from garbage collection.
+    """Exempt all objects that exist now from garbage collection, and give back what loading them has left free.
 
     A full collection would otherwise look at every part of the model, and stop every thread for some 0.1 s each time.
     """
     gc.collect()
     gc.freeze()
+    allocator.trim()
 
 
 def give_memory_back() -> None:
