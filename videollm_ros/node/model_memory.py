@@ -9,6 +9,7 @@ import gc
 import torch
 
 from videollm_ros.live import LiveModel
+from videollm_ros.node import allocator
 from videollm_ros.node.parameters import ModelParameters
 
 
@@ -34,20 +35,22 @@ def load_model(wanted: ModelParameters) -> LiveModel:
 
 
 def keep_out_of_collections() -> None:
-    """Exempt all objects that exist now from garbage collection.
+    """Exempt all objects that exist now from garbage collection, and give back what loading them has left free.
 
     A full collection would otherwise look at every part of the model, and stop every thread for some 0.1 s each time.
     """
     gc.collect()
     gc.freeze()
+    allocator.trim()
 
 
 def give_memory_back() -> None:
-    """Collect what is not referenced any more, and empty PyTorch's cache on the GPU."""
+    """Collect what is not referenced any more, and give what is free back: PyTorch's cache on the GPU, and malloc's."""
     gc.unfreeze()
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    allocator.trim()
 
 
 def describe_device(device: torch.device) -> str:

@@ -24,6 +24,9 @@ from videollm_ros.srv import Ask
 
 MAX_LOGGED = 200
 """Characters of a query that are logged."""
+KEEP_RESULTS = 10
+"""Seconds for which the result of a goal can be fetched after its end, as in rclcpp. rclpy's default is 900. It keeps
+all goals of that time, and lists them whenever one of them changes."""
 _CANCELLED = "The query was cancelled before its answer began."
 
 Partial = Callable[[UtteranceUpdate], None]
@@ -81,6 +84,7 @@ class QueryInterfaces:
             goal_service_qos_profile=REQUESTS,
             result_service_qos_profile=REQUESTS,
             cancel_service_qos_profile=REQUESTS,
+            result_timeout=KEEP_RESULTS,
         )
 
     def _heard(self, message: String) -> None:

@@ -18,6 +18,7 @@ from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.signals import SignalHandlerOptions
 
+from videollm_ros.node import allocator
 from videollm_ros.node.params_files import unheard_files
 from videollm_ros.node.spinning import spin_until_signalled
 
@@ -61,6 +62,7 @@ def run_node(
     Returns:
         The exit code: `BAD_START` if the node could not be made, and otherwise the node's own.
     """
+    allocator.limit_arenas()
     args = sys.argv if args is None else args
     try:
         rclpy.init(args=list(args), signal_handler_options=SignalHandlerOptions.NO)

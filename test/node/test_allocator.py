@@ -1,0 +1,92 @@
+# Copyright 2026 The videollm_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was freed goes back to the system, whichever thread had it."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="there is no ROS 2 here")
+
+from videollm_ros.node.allocator import MAX_ARENAS
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no arenas"),
+]
+
+ARENAS = """
+import ctypes, re, threading
+from videollm_ros.node.run_node import run_node
+
+def arenas():
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    file = ctypes.c_void_p(libc.fopen(b"arenas.xml", b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    return len(re.findall("<heap nr=", open("arenas.xml").read()))
+
+def run_threads():
+    meeting = threading.Barrier(12)
+    def allocate():
+        meeting.wait()  # all are there at once, as the threads of an executor are
+        ctypes.CDLL(None).malloc(10000)
+        meeting.wait()
+    threads = [threading.Thread(target=allocate) for _ in range(12)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    print(arenas())
+    raise ValueError("that is all")
+
+print(arenas())  # which the imports have made
+run_node("counting", run_threads, ["program"])
+"""
+
+FREED = """
+import os, threading, torch
+from videollm_ros.node.model_memory import give_memory_back
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 2**20
+
+kept = []
+def load_and_free():
+    weights = []
+    for _ in range(400):
+        weights.append(torch.ones(50_000))
+        kept.append(torch.ones(500))  # which parts what is free afterwards
+
+thread = threading.Thread(target=load_and_free)
+thread.start(); thread.join()
+print(resident())
+give_memory_back()
+print(resident())
+"""
+
+
+def output_of(program, folder, **environment):
+    """Run a program in a process of its own, because an arena stays as long as its process. Returns its numbers."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command, environment = [sys.executable, "-c", program], clean | environment
+    done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True, timeout=120)
+    return [int(each) for each in done.stdout.split()]
+
+
+def test_the_threads_of_a_node_share_few_arenas(tmp_path):
+    before, after = output_of(ARENAS, tmp_path)
+    assert after <= max(before, MAX_ARENAS)
+
+
+@pytest.mark.parametrize("choice", [{"MALLOC_ARENA_MAX": "5"}, {"GLIBC_TUNABLES": "glibc.malloc.arena_max=5"}])
+def test_the_environment_chooses_another_number_of_arenas(choice, tmp_path):
+    assert output_of(ARENAS, tmp_path, **choice)[1] == 5
+
+
+def test_what_another_thread_freed_between_things_that_stay_goes_back(tmp_path):
+    # As after the first model was freed: from then on malloc takes blocks of up to 32 MiB from the arenas.
+    before, after = output_of(FREED, tmp_path, MALLOC_MMAP_THRESHOLD_=str(2**25))
+    assert before - after > 60  # MiB, of 76
