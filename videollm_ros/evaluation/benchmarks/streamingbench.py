@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
 from videollm_ros.evaluation.benchmarks.figures import ratios
-from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
+from videollm_ros.evaluation.benchmarks.video_questions import VideoBenchmark
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.media.bags import to_seconds
@@ -32,7 +31,7 @@ class _Task:
     query: AnnotatedQuery
 
 
-class StreamingBenchProactive:
+class StreamingBenchProactive(VideoBenchmark):
     """Ask, watch on, and take the first thing that is said from a second after the question on.
 
     Args:
@@ -41,9 +40,6 @@ class StreamingBenchProactive:
     """
 
     name = "streamingbench-proactive"
-
-    def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
-        self._annotations, self._questions = annotations, questions
 
     def items(self) -> list[Item]:
         """Return the questions.
@@ -61,14 +57,6 @@ class StreamingBenchProactive:
                 task = _Task(asked, due, question.text("ground_truth_output"), query)
                 items.append(Item(f"question {len(items) + 1}", video, task))
         return items
-
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._questions.missing(item.video)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the video changes."""
-        return self._questions.fingerprint(item.video)
 
     def silent(self, item: Item) -> Record | None:
         """Return a transcript in which nothing is said."""
