@@ -10,6 +10,7 @@ from typing import Any
 from videollm_ros.data.convert.request import Request
 from videollm_ros.data.convert.sources import dialogues
 from videollm_ros.data.convert.store import Store
+from videollm_ros.data.convert.tally import Tally
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.evaluation.benchmarks.benchmark import Item, Record
 from videollm_ros.evaluation.benchmarks.footage import Footage
@@ -37,12 +38,13 @@ class ConvertedBenchmark:
 
     def __init__(self, annotations: Path, footage: Footage, fps: float, window: int = 0) -> None:
         self._annotations, self.footage, self._fps, self._window = annotations, footage, fps, window
+        self._tally = _EachOnce()
         self.unknown: dict[str, str] = {}
         """Video that cannot be read -> why, as a sentence."""
 
     def request(self, source: str, split: str) -> Request:
         """Return what the converter of a source is asked for."""
-        return Request(source, [str(self._annotations)], self._fps, split, store=_Durations(self))
+        return Request(source, [str(self._annotations)], self._fps, split, store=_Durations(self), tally=self._tally)
 
     def lines(self, source: str, split: str) -> list[dict[str, Any]]:
         """Return the dialogues of a source as lines of a file.
@@ -71,6 +73,20 @@ class ConvertedBenchmark:
     def run(self, model: LiveModel, item: Item) -> Record:
         """Decode what the model replies at the end of an item's dialogue."""
         return reply_to(model, item, self.footage, self.num_beams, self._window)
+
+
+class _EachOnce(Tally):
+    """Tell each sentence once: the annotations are read again for every task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def tell(self, kind: str, sentence: str, number: int = 1) -> None:
+        """Count and write a sentence that was not told before."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            super().tell(kind, sentence, number)
 
 
 class _Durations(Store):
