@@ -123,6 +123,7 @@ def test_coin_asks_the_public_questions_and_lists_the_videos_that_are_not_there(
     assert lines[0]["item"] == "step c0 1" and lines[0]["query"].startswith("What is the action")
 
 
+@pytest.mark.slow
 def test_lta_writes_five_lists_for_the_server_and_says_what_the_published_weights_saw(
     evaluate, golden_paths, features, tmp_path
 ):

@@ -57,6 +57,7 @@ def test_the_export_has_the_events_of_the_stream_and_their_spans(exported):
     assert [answer["reply_timespan"] for answer in entry["answer"]] == [[e.time, e.time + 2.0] for e in events]
 
 
+@pytest.mark.slow
 def test_the_demo_is_scored_on_the_export_by_the_simulators_own_judge(evaluate, exported, tmp_path):
     arguments = [exported / "anno.json", "--videos", exported / "videos", "--match", "simulator"]
     code, out, said = evaluate("proactivevideoqa", *arguments, "--output", tmp_path / "out")
@@ -89,6 +90,7 @@ def test_subtitles_are_not_asked_and_a_missing_video_is_listed(evaluate, exporte
     assert sum(line["query"] is not None for line in utterances_of(tmp_path / "out")) == 1
 
 
+@pytest.mark.slow
 def test_a_video_that_breaks_off_is_listed_and_tried_again_by_the_next_run(evaluate, exported, tmp_path):
     entries = json.loads((exported / "anno.json").read_text())[:2]
     videos = tmp_path / "videos"
@@ -196,6 +198,7 @@ OVO = [
 ]
 
 
+@pytest.mark.slow
 def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, exported, tmp_path):
     path = write(tmp_path / "ovo.json", [entry | {"video": f"a/tabletop-{SEEDS[0]}.mp4"} for entry in OVO])
     arguments = [path, "--videos", exported / "videos", "--output", tmp_path / "out"]
