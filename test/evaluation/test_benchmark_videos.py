@@ -131,11 +131,11 @@ def proactive_output(exported, tmp_path):
 def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     evaluate, exported, proactive_output, tmp_path
 ):
-    arguments = [proactive_output, "--videos", exported, "--output", tmp_path / "out"]
+    arguments = [proactive_output, "--videos", exported, "--seconds-before", 80, "--output", tmp_path / "out"]
     code, _, said = evaluate("streamingbench-proactive", *arguments)
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
-    assert found["seconds_before_question"] == 80.0
+    assert found["settings"]["seconds_before"] == 80.0
     rows = [row.split(",") for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
     assert {row[0] for row in rows if float(row[1]) == 0.0} == {row[0] for row in rows}  # all begin before the question
     assert found["replied"] == 1.0 and found["time_accuracy"] >= found["answer_accuracy"] > 0.6
@@ -143,6 +143,19 @@ def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     first = json.loads(proactive_output.read_text())[0]["questions"][0]
     asked = next(line for line in utterances_of(tmp_path / "out") if line["query"])
     assert float(asked["stamp"]) == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
+
+
+def test_streamingbench_begins_with_the_question_as_the_public_code_does(
+    evaluate, exported, proactive_output, tmp_path
+):
+    arguments = [proactive_output, "--videos", exported, "--limit", 1, "--output", tmp_path / "out"]
+    code, _, said = evaluate("streamingbench-proactive", *arguments)
+    assert code == 0, said
+    first = json.loads(proactive_output.read_text())[0]["questions"][0]
+    stamps = [float(row.split(",")[1]) for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
+    assert stamps[0] == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
+    code, _, said = evaluate("streamingbench-proactive", *arguments, "--seconds-before", -1)
+    assert code == 2 and "is not negative" in said
 
 
 @pytest.mark.parametrize(
