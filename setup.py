@@ -30,7 +30,7 @@ setup(
     package_data={
         "videollm_ros": ["py.typed"],
         "videollm_ros.data": ["maps/*.yaml", "templates/*.html", "generation/*.yaml"],
-        "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js"],
+        "videollm_ros.evaluation.report": ["*.html", "*.css", "*.js", "vendor/*/*"],
     },
     data_files=[
         (f"share/videollm_ros/{folder}", [str(path) for path in folder.iterdir() if path.is_file()])

@@ -274,6 +274,7 @@ def test_a_query_cancelled_while_another_is_being_answered_is_taken_back(stream_
     assert first.answer.result(TIMEOUT).truncated
 
 
+@pytest.mark.slow
 def test_a_flood_of_queries_is_refused_with_a_sentence_and_room_is_made_by_answers(stream_of, talkative_model):
     scene = stream_of(talkative_model, max_new_tokens=200)
     queries = [scene.ask(f"Query {number}?") for number in range(MAX_OUTSTANDING)]

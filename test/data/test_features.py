@@ -87,6 +87,7 @@ def test_frame_i_of_a_bag_is_the_newest_image_at_i_over_fps(bag):
     assert np.array_equal(np.stack(part), np.stack(frames[3:6]))
 
 
+@pytest.mark.slow
 def test_videos_folders_and_bags_have_the_same_features_at_any_batch_size(tmp_path, bag, images, video):
     sources = (f"{bag}:/camera/image_raw", images, video)
     assert features(tmp_path / "one", *sources, batch_size=1) == 0
@@ -184,6 +185,7 @@ def worker_at_work(output):
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 def test_a_worker_of_ray_that_is_killed_costs_its_current_recording_only(tmp_path, recordings):
     pytest.importorskip("ray.data", reason='Ray Data is not installed: pip install "videollm_ros[ray]"')

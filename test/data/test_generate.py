@@ -67,6 +67,7 @@ def test_a_dialogue_has_a_reply_at_each_query_and_at_each_later_step_boundary(pr
         assert replies == queries | {frame for frame in boundaries if frame >= first}
 
 
+@pytest.mark.slow
 def test_one_seed_draws_the_same_requests_and_another_one_others(project, chat_server):
     asked = []
     for seed in (1, 1, 2):
@@ -92,6 +93,7 @@ def test_answers_of_another_form_are_asked_for_again_and_then_put_aside_with_the
     assert "malformed answers put aside" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_429_and_500_and_dropped_connections_lose_nothing(project, chat_server):
     trouble = [("status", 429), ("status", 500), ("drop", None)]
 
@@ -131,6 +133,7 @@ def test_a_refused_key_ends_the_run_at_once_and_the_key_is_nowhere(project, chat
     assert all(KEY not in path.read_text() for path in project.glob("*.jsonl"))
 
 
+@pytest.mark.slow
 def test_a_slow_server_is_asked_as_often_at_once_as_was_said(project, chat_server):
     with chat_server(seconds=0.1) as server:
         main(arguments(project, server.url, "--concurrency", 3))
@@ -257,6 +260,7 @@ def one_recording(project):
     (project / "steps.jsonl").write_text('{"recording": "run0", "start": 5, "end": 30, "text": "Open the box."}\n')
 
 
+@pytest.mark.slow
 def test_a_local_model_that_writes_the_asked_form_makes_a_dialogue(project, chat_server, local_model):
     one_recording(project)
     options = ("--users", "silent", "--output", project / "served.jsonl")

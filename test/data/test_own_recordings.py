@@ -52,6 +52,7 @@ def test_a_star_is_seen_and_the_simulator_itself_stays_as_it_was(example):
     assert {event.item.shape for event in Tabletop(30001, 60.0, 96).events}.isdisjoint({example.STAR})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_a_camera_is_recorded_into_a_bag_that_can_be_read(tmp_path):
     pytest.importorskip("rclpy")

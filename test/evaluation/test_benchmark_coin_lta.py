@@ -107,10 +107,11 @@ def run(evaluate, paths, features, output, *arguments):
 
 
 def test_coin_asks_the_public_questions_and_lists_the_videos_that_are_not_there(
-    evaluate, golden_paths, features, tmp_path
+    evaluate, golden_paths, features, tmp_path, caplog
 ):
     code, _, said = run(evaluate, golden_paths, features, tmp_path, "coin", GOLDENS / "coin.json")
     assert code == 0 and "notindisk" in said
+    assert caplog.text.count("notindisk: it has no duration") == 1, "once, though every task reads the annotations"
     found = metrics_of(tmp_path)
     assert "notindisk" in found["missing"]
     assert len(found["items"]) == sum(len(each["samples"]) for each in COIN.values()) == 32
@@ -122,6 +123,7 @@ def test_coin_asks_the_public_questions_and_lists_the_videos_that_are_not_there(
     assert lines[0]["item"] == "step c0 1" and lines[0]["query"].startswith("What is the action")
 
 
+@pytest.mark.slow
 def test_lta_writes_five_lists_for_the_server_and_says_what_the_published_weights_saw(
     evaluate, golden_paths, features, tmp_path
 ):

@@ -57,6 +57,7 @@ def test_the_export_has_the_events_of_the_stream_and_their_spans(exported):
     assert [answer["reply_timespan"] for answer in entry["answer"]] == [[e.time, e.time + 2.0] for e in events]
 
 
+@pytest.mark.slow
 def test_the_demo_is_scored_on_the_export_by_the_simulators_own_judge(evaluate, exported, tmp_path):
     arguments = [exported / "anno.json", "--videos", exported / "videos", "--match", "simulator"]
     code, out, said = evaluate("proactivevideoqa", *arguments, "--output", tmp_path / "out")
@@ -89,6 +90,7 @@ def test_subtitles_are_not_asked_and_a_missing_video_is_listed(evaluate, exporte
     assert sum(line["query"] is not None for line in utterances_of(tmp_path / "out")) == 1
 
 
+@pytest.mark.slow
 def test_a_video_that_breaks_off_is_listed_and_tried_again_by_the_next_run(evaluate, exported, tmp_path):
     entries = json.loads((exported / "anno.json").read_text())[:2]
     videos = tmp_path / "videos"
@@ -129,11 +131,11 @@ def proactive_output(exported, tmp_path):
 def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     evaluate, exported, proactive_output, tmp_path
 ):
-    arguments = [proactive_output, "--videos", exported, "--output", tmp_path / "out"]
+    arguments = [proactive_output, "--videos", exported, "--seconds-before", 80, "--output", tmp_path / "out"]
     code, _, said = evaluate("streamingbench-proactive", *arguments)
     assert code == 0, said
     found = metrics_of(tmp_path / "out")
-    assert found["seconds_before_question"] == 80.0
+    assert found["settings"]["seconds_before"] == 80.0
     rows = [row.split(",") for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
     assert {row[0] for row in rows if float(row[1]) == 0.0} == {row[0] for row in rows}  # all begin before the question
     assert found["replied"] == 1.0 and found["time_accuracy"] >= found["answer_accuracy"] > 0.6
@@ -141,6 +143,19 @@ def test_streamingbench_asks_in_the_stream_and_takes_the_first_reply_after_it(
     first = json.loads(proactive_output.read_text())[0]["questions"][0]
     asked = next(line for line in utterances_of(tmp_path / "out") if line["query"])
     assert float(asked["stamp"]) == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
+
+
+def test_streamingbench_begins_with_the_question_as_the_public_code_does(
+    evaluate, exported, proactive_output, tmp_path
+):
+    arguments = [proactive_output, "--videos", exported, "--limit", 1, "--output", tmp_path / "out"]
+    code, _, said = evaluate("streamingbench-proactive", *arguments)
+    assert code == 0, said
+    first = json.loads(proactive_output.read_text())[0]["questions"][0]
+    stamps = [float(row.split(",")[1]) for row in (tmp_path / "out" / "decisions.csv").read_text().splitlines()[1:]]
+    assert stamps[0] == pytest.approx(parse_seconds(first["time_stamp"]), abs=0.11)
+    code, _, said = evaluate("streamingbench-proactive", *arguments, "--seconds-before", -1)
+    assert code == 2 and "is not negative" in said
 
 
 @pytest.mark.parametrize(
@@ -196,6 +211,7 @@ OVO = [
 ]
 
 
+@pytest.mark.slow
 def test_ovo_bench_asks_every_question_at_its_time_and_watches_on(evaluate, exported, tmp_path):
     path = write(tmp_path / "ovo.json", [entry | {"video": f"a/tabletop-{SEEDS[0]}.mp4"} for entry in OVO])
     arguments = [path, "--videos", exported / "videos", "--output", tmp_path / "out"]

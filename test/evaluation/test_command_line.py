@@ -27,6 +27,7 @@ def videos(tmp_path_factory, simulated_bags):
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_of_videos_gives_a_result_each_and_one_over_all_with_intervals(evaluate, videos, tmp_path):
     code, out, _ = evaluate("video", videos, "--annotations", videos / "notes", "--output", tmp_path / "out")
     assert code == 0 and "6 recordings" in out

@@ -117,6 +117,13 @@ def test_all_utterances_and_events_are_in_the_page(open_page, report):
     assert len(set(shapes)) == len(shapes) >= 6 and len(set(colors)) >= 5
 
 
+def test_the_bars_of_the_time_differences_are_all_matched_utterances(open_page, report):
+    page, result = open_page(), report[1]
+    x, y = page.evaluate("(() => { const t = document.querySelector('.pair .plot').data[0]; return [t.x, t.y] })()")
+    assert sum(y) == result.counts.totals["matched"]
+    assert {round(at, 6) for at, count in zip(x, y, strict=True) if count} == {0.5}
+
+
 def test_text_from_outside_stays_text(open_page):
     page = open_page()
     assert page.title() != "1"

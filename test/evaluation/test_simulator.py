@@ -47,6 +47,18 @@ def test_a_stream_can_be_watched_at_another_rate_and_through_another_camera(demo
 
 
 @pytest.mark.slow
+def test_a_window_sees_what_is_there_and_forgets_what_happened(demo_model):
+    past, now = ("event", "gripper"), ("count", "table")
+    right = {}
+    for window in (0, 4):
+        streams = StreamsConfig(40.0, teacher_forced=False, window=window)
+        figures, transcripts = evaluate_simulator(demo_model, range(9000, 9006), streams)
+        assert figures["event_f1"] >= 0.9 and figures["answer_accuracy_count"] == 1.0
+        right[window] = [sum(each.score.right_answers[kind] for each in transcripts for kind in k) for k in (past, now)]
+    assert right[4][0] <= right[0][0] - 2 and right[4][1] == right[0][1]
+
+
+@pytest.mark.slow
 def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
     command = [sys.executable, "-m", "videollm_ros.evaluation", "simulator", "--seeds", "9300:9302", "--seconds", "12"]
     command += ["--fps", "1"]
@@ -60,6 +72,11 @@ def test_the_command_writes_the_figures_and_what_was_said(tmp_path):
     assert figures["intervals"]["event_f1"] is None, "two streams have no interval"
     said = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
     assert [line["seed"] for line in said] == [9300, 9301]
+
+
+def test_a_negative_window_is_refused(evaluate):
+    code, _, said = evaluate("simulator", "--window", -1)
+    assert code == 2 and "a number of frames is not negative" in said
 
 
 @pytest.mark.parametrize("seeds", ["9000", "5:5", "a:b"])

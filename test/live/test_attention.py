@@ -23,7 +23,9 @@ def draw(heads, kv_heads, num_tokens, span, start, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("heads", "kv_heads"), [(8, 2), (4, 4), (4, 1)])
-@pytest.mark.parametrize(("num_tokens", "span"), [(11, 4 * CHUNK), (1, 2 * CHUNK), (44, 16 * CHUNK)])
+@pytest.mark.parametrize(
+    ("num_tokens", "span"), [(11, 4 * CHUNK), (1, 2 * CHUNK), pytest.param(44, 16 * CHUNK, marks=pytest.mark.slow)]
+)
 def test_chunks_together_are_the_whole(dtype, heads, kv_heads, num_tokens, span):
     for start in (0, 3, CHUNK - num_tokens, CHUNK, span // 2 + 7, span - num_tokens):
         query, keys, values, visible = draw(heads, kv_heads, num_tokens, span, start, dtype)

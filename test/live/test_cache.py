@@ -204,6 +204,7 @@ def test_kept_keys_are_the_unrotated_ones_rotated_to_their_new_positions(random_
     torch.testing.assert_close(cache.keys[:, 0, :, : cache.length], expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_rounding_does_not_add_up_over_thousands_of_evictions(random_llm, dtype):
     """What is kept moves to the front in a few steps and stays there, so that a key is rounded a few times only."""

@@ -36,6 +36,15 @@ def test_the_defaults_fine_tune_the_demo_model_beside_the_simulator(tmp_path):
     assert old.simulator is not None and config.stages[0].trainable.llm == "all"
 
 
+def test_the_demo_checkpoint_is_named_relative_to_the_folder_in_which_training_is_started(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    ask_and_write(tmp_path / "run.yaml", answers("", "", "", ""))
+    assert TrainConfig.load(tmp_path / "run.yaml").model.checkpoint == "checkpoints/demo"
+    monkeypatch.chdir(tmp_path)
+    ask_and_write(tmp_path / "elsewhere.yaml", answers("", "", "", ""))
+    assert Path(TrainConfig.load(tmp_path / "elsewhere.yaml").model.checkpoint) == ROOT / "checkpoints" / "demo"
+
+
 def test_another_checkpoint_is_trained_with_lora_on_its_own(tmp_path):
     (tmp_path / "videos: mine").mkdir()
     given = ("chenjoya/videollm-online-8b-v1plus", "my: dialogues.jsonl", str(tmp_path / "videos: mine"), "out")

@@ -7,8 +7,7 @@ from __future__ import annotations
 import argparse
 
 from videollm_ros.data.convert.command import add_source_options
-from videollm_ros.data.convert.request import RequestError
-from videollm_ros.data.generation.options import add_model_options
+from videollm_ros.data.generation.options import add_model_options, optional_libraries
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +23,6 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         RequestError: the optional libraries are not installed, a setting is of no use, or the model cannot be asked.
     """
-    try:
+    with optional_libraries("refine"):
         from videollm_ros.data.generation.refine import refine
-    except ImportError as error:
-        raise RequestError(
-            f'refine needs more libraries ({error.name}): pip install "videollm_ros[generate]".'
-        ) from error
     return refine(given)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from videollm_ros.demo_checkpoint import demo_checkpoint
-from videollm_ros.evaluation.arguments import add_recording_commands
+from videollm_ros.evaluation.arguments import add_recording_commands, add_window
 from videollm_ros.evaluation.benchmarks.options import COMMANDS, add_benchmark_commands
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
@@ -32,6 +32,8 @@ def main() -> int:
         parser.error("--tolerance is a number of seconds that is not negative, and --fps a rate above 0 Hz")
     if not 0 <= given.threshold <= 1:
         parser.error(f"--threshold {given.threshold}: theta is a probability from 0 to 1")
+    if given.window < 0:
+        parser.error(f"--window {given.window}: a number of frames is not negative")
     return _export(given) if given.export else _on_simulator(given)
 
 
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     simulator.add_argument("--threshold", type=float, default=DEFAULT_THRESHOLD, help="theta")
     simulator.add_argument("--resolution", type=int, default=96, help="side of the rendered frames in pixels")
     simulator.add_argument("--tolerance", type=float, default=1.0, help="seconds between an event and its utterance")
+    add_window(simulator)
     simulator.add_argument("--device", default="auto")
     simulator.add_argument("--dtype", default="auto")
     simulator.add_argument(
@@ -78,7 +81,15 @@ def _on_simulator(given: argparse.Namespace) -> int:
 
     try:
         model = LiveModel.from_pretrained(given.checkpoint or demo_checkpoint(), device=given.device, dtype=given.dtype)
-        streams = StreamsConfig(given.seconds, given.threshold, given.resolution, given.tolerance, given.fps)
+        streams = StreamsConfig(
+            given.seconds,
+            given.threshold,
+            given.resolution,
+            given.tolerance,
+            given.fps,
+            teacher_forced=not given.window,  # which reads the whole dialogue
+            window=given.window,
+        )
         figures, transcripts = evaluate_simulator(model, given.seeds, streams, progress=True)
         warning = model.config.rate_warning(given.fps or model.config.frame_fps)
     except (CheckpointError, FileNotFoundError, ValueError) as error:

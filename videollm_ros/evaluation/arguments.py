@@ -184,6 +184,8 @@ def check_options(given: argparse.Namespace) -> None:
     if hasattr(given, "tolerance"):
         _seconds(given)
         _check_judge(given)
+    if not getattr(given, "seconds_before", 0.0) >= 0:
+        raise ValueError(f"--seconds-before {given.seconds_before}: a number of seconds is not negative.")
     tasks = getattr(given, "tasks", [])
     if len(set(tasks)) < len(tasks):
         raise ValueError(f"--tasks {' '.join(tasks)}: name each task once.")

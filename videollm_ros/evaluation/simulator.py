@@ -14,7 +14,8 @@ from tqdm import tqdm
 from videollm_ros.data.features import encode_frames
 from videollm_ros.evaluation.matching import StreamScore, figure_intervals, score_stream
 from videollm_ros.evaluation.metrics import average_metrics, stream_metrics
-from videollm_ros.live import LiveModel, StreamSession, Utterance
+from videollm_ros.evaluation.window_session import WindowSession
+from videollm_ros.live import LiveModel, SpeakRule, StreamSession, Utterance
 from videollm_ros.live.speak_rule import DEFAULT_THRESHOLD
 from videollm_ros.sim import Tabletop, to_record
 
@@ -48,6 +49,8 @@ class StreamsConfig:
     """Changes the rendered frames, [T, H, W, 3] uint8, to the same of any size."""
     teacher_forced: bool = True
     """Whether the paper's metrics are measured as well."""
+    window: int = 0
+    """The model sees the last so many frames alone. 0: all that its context holds."""
     nothing_new: str | None = None
     """What a model of the per-frame baseline says when there is nothing to say. It is no utterance."""
 
@@ -86,7 +89,7 @@ def _run(model: LiveModel, seed: int, config: StreamsConfig) -> Transcript:
     fps = config.fps or model.config.frame_fps
     rendered = tabletop.frames(fps)
     features = encode_frames(model.vision, model.prepare(rendered if config.view is None else config.view(rendered)))
-    session = StreamSession(model, threshold=config.threshold)
+    session = _make_session(model, config)
     for number, question in enumerate(tabletop.questions):
         session.ask(question.text, question.time, query_id=str(number))
     stamps = [index / fps for index in range(len(features))]
@@ -98,6 +101,12 @@ def _run(model: LiveModel, seed: int, config: StreamsConfig) -> Transcript:
         # Without questions: the metrics suppose that a turn ends when something happens, not when somebody asks.
         metrics = stream_metrics(model, to_record(tabletop, fps, questions=False)["conversation"], features)
     return Transcript(seed, tabletop, utterances, score, metrics)
+
+
+def _make_session(model: LiveModel, config: StreamsConfig) -> StreamSession | WindowSession:
+    if config.window:
+        return WindowSession(model, config.window, SpeakRule(config.threshold))
+    return StreamSession(model, threshold=config.threshold)
 
 
 def simulator_intervals(transcripts: Sequence[Transcript]) -> dict[str, tuple[float, float] | None]:

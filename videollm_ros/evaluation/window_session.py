@@ -61,7 +61,7 @@ class WindowSession:
     """
 
     def __init__(
-        self, model: LiveModel, num_frames: int, rule: SpeakRule, max_new_tokens: int, instruction: str = ""
+        self, model: LiveModel, num_frames: int, rule: SpeakRule, max_new_tokens: int = 100, instruction: str = ""
     ) -> None:
         if num_frames < 1:
             raise ValueError(f"A window has at least 1 frame, not {num_frames}.")
@@ -71,13 +71,13 @@ class WindowSession:
         self._queries: list[Query] = []
         self._newest = ""  # query that was asked last
 
-    def ask(self, text: str, stamp: float, request: Any = None) -> None:
+    def ask(self, text: str, stamp: float, query_id: str = "", request: Any = None) -> None:
         """Queue a query, to be answered when the stream reaches its stamp in seconds.
 
         Raises:
             ValueError: the query is empty.
         """
-        self._queries.append(Query(clean_user_text(text), stamp, "", request))
+        self._queries.append(Query(clean_user_text(text), stamp, query_id, request))
 
     def instruct(self, text: str) -> None:
         """Replace the standing instruction.
@@ -101,14 +101,19 @@ class WindowSession:
 
     @torch.inference_mode()
     def observe_embeds(
-        self, embeds: Tensor, stamps: Sequence[float], may_speak: MaySpeak, frames: Sequence[Any]
+        self,
+        embeds: Tensor,
+        stamps: Sequence[float],
+        may_speak: MaySpeak = True,
+        frames: Sequence[Any] | None = None,
     ) -> Iterator[FrameDecision | Utterance]:
         """Read frames as `StreamSession.observe_embeds` does, one by one.
 
         Raises:
             ValueError: the frames of the window do not fit into what the decoder was trained on.
         """
-        for frame, stamp, name in zip(embeds, stamps, frames, strict=True):
+        names = [None] * len(stamps) if frames is None else frames
+        for frame, stamp, name in zip(embeds, stamps, names, strict=True):
             while self._queries and self._queries[0].stamp < stamp and self._window:
                 yield self._answer(self._queries.pop(0), self._window[-1].stamp)
             self._window.append(_Seen(frame, stamp))
@@ -144,7 +149,7 @@ class WindowSession:
         if text and self._window:
             exchange = [{"role": "user", "content": query.text}, {"role": "assistant", "content": text}]
             self._window[-1].said += exchange
-        return Utterance(text, stamp, query.text, 1.0, ids, truncated, "", query.request)
+        return Utterance(text, stamp, query.text, 1.0, ids, truncated, query.query_id, query.request)
 
     def _reply(self, prompt: list[int]) -> tuple[str, tuple[int, ...], bool]:
         ids = generate(self.model, prompt_embeds(self.model, prompt, self._frames()), self._max_new_tokens)[0]

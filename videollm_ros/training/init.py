@@ -104,7 +104,7 @@ def compose(path: Path, checkpoint: str, dialogues: str, visual: str, output: st
     return _TEMPLATE.format(
         file=path,
         output=_quoted(output),
-        checkpoint=_quoted(str(demo_checkpoint()) if is_demo else checkpoint),
+        checkpoint=_quoted(str(_demo_from_here()) if is_demo else checkpoint),
         dtype="" if is_demo else "  dtype: bfloat16\n",
         trainable="{llm: all}  # the demo model is small"
         if is_demo
@@ -117,6 +117,12 @@ def compose(path: Path, checkpoint: str, dialogues: str, visual: str, output: st
         simulator=_SIMULATOR.format(weight=round(_count_parts(dialogues) / _OLD_STREAMS, 4)) if is_demo else "",
         trainer=_SMALL if is_demo else _LORA,
     )
+
+
+def _demo_from_here() -> Path:
+    """Return the demo checkpoint, relative to the current folder where it lies in it, as the file's other paths."""
+    demo, here = demo_checkpoint(), Path.cwd()
+    return demo.relative_to(here) if demo.is_relative_to(here) else demo
 
 
 def _count_parts(dialogues: str) -> int:

@@ -1,10 +1,29 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Options that `generate` and `refine` share: where the model is, and how much may be asked for."""
+"""Options that `generate` and `refine` share: the model, and the libraries that it takes."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from videollm_ros.data.convert.request import RequestError
+
+
+@contextmanager
+def optional_libraries(command: str) -> Iterator[None]:
+    """Say how to install the libraries of a command where importing them fails.
+
+    Raises:
+        RequestError: a library is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise RequestError(
+            f'{command} needs more libraries ({error.name}): pip install "videollm_ros[generate]".'
+        ) from error
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

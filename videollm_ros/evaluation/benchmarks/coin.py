@@ -13,7 +13,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to, right_reply, silent_reply
+from videollm_ros.evaluation.benchmarks.converted import ConvertedBenchmark, right_reply
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.footage import Footage
 from videollm_ros.evaluation.scores.intervals import Parts
@@ -64,7 +64,7 @@ def score_procedure(reply: str, wanted: Sequence[str], labels: Labels) -> tuple[
     return (float(right), float(min(len(lines), len(wanted)))), (float(right), float(len(wanted)))
 
 
-class CoinBenchmark:
+class CoinBenchmark(ConvertedBenchmark):
     """Ask about the steps of COIN's test videos.
 
     Args:
@@ -78,31 +78,12 @@ class CoinBenchmark:
     name = "coin"
 
     def __init__(self, annotations: Path, footage: Footage, tasks: Sequence[str], fps: float, window: int = 0) -> None:
-        self._converted, self._tasks = Converted(annotations, footage, fps), tasks
-        self._window = window
+        super().__init__(annotations, footage, fps, window)
+        self._tasks = tasks
 
     def items(self) -> list[Item]:
         """Return the questions of all tasks."""
-        items = []
-        for task in self._tasks:
-            items += self._converted.items(self._converted.lines(f"coin-{task}", "test"), f"{task} ")
-        return items + self._converted.missing_items()
-
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._converted.missing(item)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the footage changes."""
-        return self._converted.footage.fingerprint(item.video)
-
-    def silent(self, item: Item) -> Record | None:
-        """Return an empty reply."""
-        return silent_reply(item)
-
-    def run(self, model: LiveModel, item: Item) -> Record:
-        """Ask one question."""
-        return reply_to(model, item, self._converted.footage, window=self._window)
+        return [item for task in self._tasks for item in self._all(task)] + self.missing_items()
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Count right replies. The labels are those of all test videos that are there."""
@@ -116,7 +97,14 @@ class CoinBenchmark:
         return Scored(parts, {"the most frequent label": ratios(trivial), "silence": silent})
 
     def _all(self, task: str) -> list[Item]:
-        return self._converted.items(self._converted.lines(f"coin-{task}", "test"))
+        """Return the questions of a task, numbered within their videos."""
+        seen: Counter[str] = Counter()
+        items = []
+        for line in self.lines(f"coin-{task}", "test"):
+            video = line["video"]
+            seen[video] += 1
+            items.append(Item(f"{task} {video} {seen[video]}", video, line))
+        return items
 
 
 def _task(item: Item) -> str:

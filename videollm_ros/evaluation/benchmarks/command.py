@@ -58,7 +58,7 @@ def _proactivevideoqa(given: argparse.Namespace, model: LiveModel) -> Benchmark:
 
 
 def _streamingbench(given: argparse.Namespace, model: LiveModel) -> Benchmark:
-    return StreamingBenchProactive(given.annotations, _questions(given))
+    return StreamingBenchProactive(given.annotations, _questions(given), given.seconds_before)
 
 
 def _ovo_bench(given: argparse.Namespace, model: LiveModel) -> Benchmark:

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from videollm_ros.data.convert.request import Request
 from videollm_ros.data.convert.sources import dialogues
 from videollm_ros.data.convert.store import Store
+from videollm_ros.data.convert.tally import Tally
 from videollm_ros.data.dialogues import Dialogue
 from videollm_ros.evaluation.benchmarks.benchmark import Item, Record
 from videollm_ros.evaluation.benchmarks.footage import Footage
@@ -23,23 +23,28 @@ from videollm_ros.media.video import VideoError
 _MAX_NEW_TOKENS = 512  # of a reply, as in the public evaluation
 
 
-class Converted:
-    """Convert annotations to dialogues over the videos that are there.
+class ConvertedBenchmark:
+    """Convert annotations to dialogues over the videos that are there, and let the model write their last replies.
 
     Args:
         annotations: the public file, or the folder that holds it.
         footage: the frames.
         fps: frames per second.
+        window: the model sees the last so many frames alone. 0: all.
     """
 
-    def __init__(self, annotations: Path, footage: Footage, fps: float) -> None:
-        self._annotations, self.footage, self._fps = annotations, footage, fps
+    num_beams = 1
+    """How many replies to an item are decoded."""
+
+    def __init__(self, annotations: Path, footage: Footage, fps: float, window: int = 0) -> None:
+        self._annotations, self.footage, self._fps, self._window = annotations, footage, fps, window
+        self._tally = _EachOnce()
         self.unknown: dict[str, str] = {}
         """Video that cannot be read -> why, as a sentence."""
 
     def request(self, source: str, split: str) -> Request:
         """Return what the converter of a source is asked for."""
-        return Request(source, [str(self._annotations)], self._fps, split, store=_Durations(self))
+        return Request(source, [str(self._annotations)], self._fps, split, store=_Durations(self), tally=self._tally)
 
     def lines(self, source: str, split: str) -> list[dict[str, Any]]:
         """Return the dialogues of a source as lines of a file.
@@ -49,16 +54,6 @@ class Converted:
         """
         return list(dialogues(self.request(source, split)))
 
-    def items(self, lines: list[dict[str, Any]], prefix: str = "") -> list[Item]:
-        """Return the dialogues as items, numbered within their videos."""
-        seen: Counter[str] = Counter()
-        items = []
-        for line in lines:
-            video = line["video"]
-            seen[video] += 1
-            items.append(Item(f"{prefix}{video} {seen[video]}", video, line))
-        return items
-
     def missing_items(self) -> list[Item]:
         """Return one item for each video that is not there, which stands for all of its items."""
         return [Item(video, video, None) for video in self.unknown]
@@ -67,11 +62,37 @@ class Converted:
         """Return as a sentence that a video is not there."""
         return self.unknown.get(item.video, "")
 
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the footage changes."""
+        return self.footage.fingerprint(item.video)
+
+    def silent(self, item: Item) -> Record | None:
+        """Return an empty reply. None of an item that stands for a video which is not there."""
+        return None if item.content is None else Record(Transcript(item.id), {"replies": [""]})
+
+    def run(self, model: LiveModel, item: Item) -> Record:
+        """Decode what the model replies at the end of an item's dialogue."""
+        return reply_to(model, item, self.footage, self.num_beams, self._window)
+
+
+class _EachOnce(Tally):
+    """Tell each sentence once: the annotations are read again for every task."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: set[str] = set()
+
+    def tell(self, kind: str, sentence: str, number: int = 1) -> None:
+        """Count and write a sentence that was not told before."""
+        if sentence not in self._told:
+            self._told.add(sentence)
+            super().tell(kind, sentence, number)
+
 
 class _Durations(Store):
     """Measure a recording when its duration is asked for."""
 
-    def __init__(self, converted: Converted) -> None:
+    def __init__(self, converted: ConvertedBenchmark) -> None:
         super().__init__()
         self._converted = converted
 
@@ -115,11 +136,6 @@ def reply_to(model: LiveModel, item: Item, footage: Footage, beams: int = 1, win
     said = Said(transcript.end, last - begin, replies[0], question[0]["content"])
     transcript.utterances.append(said)
     return Record(transcript, {"replies": replies, "frames": dialogue.num_frames})
-
-
-def silent_reply(item: Item) -> Record | None:
-    """Return the record of an empty reply. None of an item that stands for a video which is not there."""
-    return None if item.content is None else Record(Transcript(item.id), {"replies": [""]})
 
 
 def right_reply(item: Item) -> str:

@@ -17,13 +17,12 @@ from rapidfuzz.distance import Levenshtein
 
 from videollm_ros.data.convert.ego4d_lta import NUM_ANTICIPATED, taxonomy
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.converted import Converted, reply_to, silent_reply
+from videollm_ros.evaluation.benchmarks.converted import ConvertedBenchmark
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.footage import Footage
 from videollm_ros.evaluation.benchmarks.teacher_forced import EGO4D_NOTE
 from videollm_ros.live import LiveModel
 
-NUM_BEAMS = 5
 _NUMBERED = re.compile(r"\d+\.\s*(.*)")
 
 Labels = tuple[int, int]
@@ -83,7 +82,7 @@ def score_lists(predicted: Sequence[Sequence[Labels]], wanted: Sequence[Labels])
     return parts
 
 
-class LtaBenchmark:
+class LtaBenchmark(ConvertedBenchmark):
     """Anticipate actions in the clips of Ego4D.
 
     Args:
@@ -95,32 +94,18 @@ class LtaBenchmark:
     """
 
     name = "lta"
+    num_beams = 5
 
     def __init__(self, annotations: Path, footage: Footage, split: str, fps: float, window: int = 0) -> None:
-        self._converted, self._split, self._window = Converted(annotations, footage, fps), split, window
-        self._actions = Actions(*taxonomy(self._converted.request("ego4d-lta", split)))
+        super().__init__(annotations, footage, fps, window)
+        self._split = split
+        self._actions = Actions(*taxonomy(self.request("ego4d-lta", split)))
 
     def items(self) -> list[Item]:
         """Return the runs of actions, named as in a submission."""
-        lines = self._converted.lines("ego4d-lta", self._split)
+        lines = self.lines("ego4d-lta", self._split)
         items = [Item(f"{line['clip_uid']}_{line['last_visible_action_idx']}", line["video"], line) for line in lines]
-        return items + self._converted.missing_items()
-
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._converted.missing(item)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the footage changes."""
-        return self._converted.footage.fingerprint(item.video)
-
-    def silent(self, item: Item) -> Record | None:
-        """Return an empty reply."""
-        return silent_reply(item)
-
-    def run(self, model: LiveModel, item: Item) -> Record:
-        """Decode five predictions of one item."""
-        return reply_to(model, item, self._converted.footage, NUM_BEAMS, self._window)
+        return items + self.missing_items()
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Compare with what came, and make the file that Ego4D's server takes."""

@@ -43,6 +43,10 @@ def add_benchmark_commands(commands: argparse._SubParsersAction) -> None:  # typ
             add_window(parser)
         if name == "coin":
             parser.add_argument("--tasks", nargs="+", choices=COIN_TASKS, default=list(COIN_TASKS), help="which tasks")
+        if name == "streamingbench-proactive":
+            parser.add_argument(
+                "--seconds-before", type=float, default=0.0, help="seconds watched before a question (default 0)"
+            )
         if name == "lta":
             parser.add_argument("--split", choices=("val", "test"), default="val", help="test has no answers")
         _add_model(parser, name)

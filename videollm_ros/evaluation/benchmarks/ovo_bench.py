@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import Fields, read_entries
@@ -19,7 +18,7 @@ from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record
 from videollm_ros.evaluation.benchmarks.figures import ratios
 from videollm_ros.evaluation.benchmarks.video_questions import (
     SECONDS_AFTER,
-    VideoQuestions,
+    VideoBenchmark,
     answers,
 )
 from videollm_ros.evaluation.transcript import Transcript
@@ -82,7 +81,7 @@ def questions_of(entry: Fields) -> list[Question]:
     return sorted(questions, key=lambda question: question.time)
 
 
-class OvoBench:
+class OvoBench(VideoBenchmark):
     """Ask every question of an entry at its time, in one stream.
 
     Args:
@@ -91,9 +90,6 @@ class OvoBench:
     """
 
     name = "ovo-bench"
-
-    def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
-        self._annotations, self._questions = annotations, questions
 
     def items(self) -> list[Item]:
         """Return the entries.
@@ -108,14 +104,6 @@ class OvoBench:
             if (task := entry.text("task")) in known:
                 items.append(Item(f"{task} {entry.text('id')}", entry.text("video"), questions_of(entry)))
         return items
-
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._questions.missing(item.video)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the video changes."""
-        return self._questions.fingerprint(item.video)
 
     def silent(self, item: Item) -> Record | None:
         """Return empty replies."""

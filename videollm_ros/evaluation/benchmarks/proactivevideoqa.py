@@ -13,7 +13,7 @@ from pathlib import Path
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
-from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
+from videollm_ros.evaluation.benchmarks.video_questions import VideoBenchmark, VideoQuestions
 from videollm_ros.evaluation.scores.baselines import baselines
 from videollm_ros.evaluation.scores.figures import count
 from videollm_ros.evaluation.scores.judged import ScoreSettings, judge
@@ -28,7 +28,7 @@ _NOTE = (
 )
 
 
-class ProactiveVideoQaBenchmark:
+class ProactiveVideoQaBenchmark(VideoBenchmark):
     """Ask, watch to the end, and score every reply within the reply spans.
 
     Args:
@@ -40,7 +40,8 @@ class ProactiveVideoQaBenchmark:
     name = "proactivevideoqa"
 
     def __init__(self, annotations: Path, questions: VideoQuestions, scoring: ScoreSettings) -> None:
-        self._annotations, self._questions, self._scoring = annotations, questions, scoring
+        super().__init__(annotations, questions)
+        self._scoring = scoring
 
     def items(self) -> list[Item]:
         """Return the entries: what is asked, and what should be said when.
@@ -59,14 +60,6 @@ class ProactiveVideoQaBenchmark:
             content = (queries, events, len(turns) - len(asked))
             items.append(Item(f"{number} {entry.text('question_id')}", entry.text("video"), content))
         return items
-
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._questions.missing(item.video)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the video changes."""
-        return self._questions.fingerprint(item.video)
 
     def silent(self, item: Item) -> Record | None:
         """Return a transcript up to the last reply span in which nothing is said."""

@@ -12,16 +12,13 @@ from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.benchmarks.annotation_file import read_entries
 from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record, Scored
 from videollm_ros.evaluation.benchmarks.figures import ratios
-from videollm_ros.evaluation.benchmarks.video_questions import VideoQuestions
+from videollm_ros.evaluation.benchmarks.video_questions import VideoBenchmark, VideoQuestions
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.media.bags import to_seconds
 
 FIRST_POLL, LAST_POLL, TOLERANCE = 1.0, 4.0, 2.0
 """Seconds after the question, after the right time, and around the right time, as in the public evaluation."""
-
-SECONDS_BEFORE = 80.0
-"""So much of the video before the question is watched, as in the public evaluation that polls the model."""
 
 
 @dataclass(frozen=True)
@@ -32,18 +29,20 @@ class _Task:
     query: AnnotatedQuery
 
 
-class StreamingBenchProactive:
+class StreamingBenchProactive(VideoBenchmark):
     """Ask, watch on, and take the first thing that is said from a second after the question on.
 
     Args:
         annotations: questions_proactive.json.
         questions: the videos, and how the model watches.
+        seconds_before: so much of the video before a question is watched. The public code has nothing before it.
     """
 
     name = "streamingbench-proactive"
 
-    def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
-        self._annotations, self._questions = annotations, questions
+    def __init__(self, annotations: Path, questions: VideoQuestions, seconds_before: float = 0.0) -> None:
+        super().__init__(annotations, questions)
+        self._seconds_before = seconds_before
 
     def items(self) -> list[Item]:
         """Return the questions.
@@ -62,22 +61,14 @@ class StreamingBenchProactive:
                 items.append(Item(f"question {len(items) + 1}", video, task))
         return items
 
-    def missing(self, item: Item) -> str:
-        """Return as a sentence that a video is not there."""
-        return self._questions.missing(item.video)
-
-    def fingerprint(self, item: Item) -> str:
-        """Return what changes when the video changes."""
-        return self._questions.fingerprint(item.video)
-
     def silent(self, item: Item) -> Record | None:
         """Return a transcript in which nothing is said."""
         return Record(Transcript(item.id))
 
     def run(self, model: LiveModel, item: Item) -> Record:
-        """Ask one question. As in the public evaluation, the stream begins some time before it is asked."""
+        """Ask one question. The stream begins with it, or some time before."""
         task: _Task = item.content
-        begin, end = max(0.0, task.asked - SECONDS_BEFORE), task.due + LAST_POLL
+        begin, end = max(0.0, task.asked - self._seconds_before), task.due + LAST_POLL
         return self._questions.watch(model, item.id, item.video, [task.query], begin, end)
 
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
@@ -90,7 +81,7 @@ class StreamingBenchProactive:
                 [_count(task, task.asked + FIRST_POLL, task.output) for task in tasks]
             ),
         }
-        return Scored(parts, trivial, more={"seconds_before_question": SECONDS_BEFORE})
+        return Scored(parts, trivial)
 
 
 def _reply(task: _Task, transcript: Transcript) -> tuple[float | None, str]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from videollm_ros.assistant import AssistantSettings
 from videollm_ros.data.dialogues import check_video_id
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.evaluation.benchmarks.benchmark import Record
+from videollm_ros.evaluation.benchmarks.benchmark import Item, Record
 from videollm_ros.evaluation.benchmarks.footage import fingerprint_files
 from videollm_ros.evaluation.benchmarks.watch import Clip
 from videollm_ros.evaluation.recording import VideoRecording
@@ -89,6 +89,26 @@ class VideoQuestions:
         check_video_id(video)
         candidates = (self.folder / PurePosixPath(video), self.folder / PurePosixPath(video).name)
         return next((path for path in candidates if path.exists()), None)
+
+
+class VideoBenchmark:
+    """Hold what benchmarks share whose items are questions about videos.
+
+    Args:
+        annotations: the public file.
+        questions: the videos, and how the model watches.
+    """
+
+    def __init__(self, annotations: Path, questions: VideoQuestions) -> None:
+        self._annotations, self._questions = annotations, questions
+
+    def missing(self, item: Item) -> str:
+        """Return as a sentence that a video is not there."""
+        return self._questions.missing(item.video)
+
+    def fingerprint(self, item: Item) -> str:
+        """Return what changes when the video changes."""
+        return self._questions.fingerprint(item.video)
 
 
 def answers(transcript: Transcript, queries: Sequence[AnnotatedQuery]) -> list[str]:

@@ -205,11 +205,11 @@ function timeline(section) {
     }));
     const layout = {
       height: 330 + 34 * top, dragmode: "pan", hovermode: "closest", hoverdistance: 24, shapes: lines, uirevision: "kept",
-      xaxis: axis("seconds since the first image", { range: [-0.01 * section.seconds, 1.01 * section.seconds], minallowed: -0.05 * section.seconds - 1, maxallowed: 1.05 * section.seconds + 1 }),
-      yaxis: axis("speak probability", { range: [-0.02, 1.04], fixedrange: true, domain: [0, top ? 1 - share - 0.04 : 1] }),
-      margin: { l: 66, r: 10, t: 6, b: 40 },
+      xaxis: axis("seconds since the first image", { automargin: false, range: [-0.01 * section.seconds, 1.01 * section.seconds], minallowed: -0.05 * section.seconds - 1, maxallowed: 1.05 * section.seconds + 1 }),
+      yaxis: axis("speak probability", { automargin: false, range: [-0.02, 1.04], fixedrange: true, domain: [0, top ? 1 - share - 0.04 : 1] }),
+      margin: { l: 74, r: 10, t: 6, b: 40 }, // fixed: automargin draws everything twice
     };
-    if (top) layout.yaxis2 = axis("", { type: "category", categoryarray: [...lanes].reverse(), fixedrange: true, domain: [1 - share, 1], range: [-0.6, top - 0.4] });
+    if (top) layout.yaxis2 = axis("", { automargin: false, type: "category", categoryarray: [...lanes].reverse(), fixedrange: true, domain: [1 - share, 1], range: [-0.6, top - 0.4] });
     return { traces, layout };
   };
 

@@ -190,8 +190,14 @@ def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:
     shown: list[Section] = []
     if differences:
         tolerance = metrics["settings"]["tolerance"]
-        bins = {"start": -tolerance - 0.05, "end": tolerance + 0.05, "size": tolerance / 10}
-        bars = {"type": "histogram", "x": differences, "xbins": bins, "marker": {"role": "matched"}}
+        counts, edges = np.histogram(differences, np.linspace(-1.05, 1.05, 22) * (tolerance or 1.0))
+        centers = (edges[:-1] + edges[1:]) / 2
+        bars = {
+            "type": "bar",
+            "x": [round(center, 6) for center in centers.tolist()],
+            "y": counts.tolist(),
+            "marker": {"role": "matched"},
+        }
         shown.append(
             _plot(
                 "Time differences of matched utterances", "seconds after the event", "utterances", [bars], bargap=0.06
