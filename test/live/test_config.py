@@ -24,6 +24,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path):
         ({"stream_loss_weight": math.nan}, "stream_loss_weight is a weight of at least 0: nan"),
         ({"stream_loss_weight": -1.0}, "stream_loss_weight is a weight"),
         ({"frame_resolution": True}, "frame_resolution should be of type int: True"),
+        ({"system_prompt": "Watch \ud800"}, "system_prompt holds half of a surrogate pair"),
         ({"frame_token_pooled": [3, True]}, "two integers"),
         ({"max_positions": 0}, "max_positions"),
     ],

@@ -52,6 +52,8 @@ class LiveConfig:
             value, kind = getattr(self, field.name), type(field.default)
             if field.name not in ("frame_token_pooled", "max_positions") and not _is_a(value, kind):
                 raise ValueError(f"{field.name} should be of type {kind.__name__}: {value!r}")
+            if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+                raise ValueError(f"{field.name} holds half of a surrogate pair, which is no letter: {value!r}")
         if self.frame_token_pooled is not None:
             pooled = self.frame_token_pooled
             if not isinstance(pooled, Sequence) or [_is_a(n, int) and n >= 1 for n in pooled] != [True, True]:
