@@ -75,16 +75,20 @@ class Soak:
 
     def run(self) -> dict[str, object]:
         """Alternate chaos and quiet until the time is over. Returns the figures."""
-        self.chaos.wait_until_active()
         began = time.monotonic()
-        while time.monotonic() - began < self._seconds:
-            self.chaos.kills_allowed = time.monotonic() - began < self._seconds / 3  # memory needs a long life
-            self._chaotic_phase()
-            self._quiet_phase()
-        self._check_log()
-        if not self.assistant.close():
+        try:
+            self.chaos.wait_until_active()
+            began = time.monotonic()
+            while time.monotonic() - began < self._seconds:
+                self.chaos.kills_allowed = time.monotonic() - began < self._seconds / 3  # memory needs a long life
+                self._chaotic_phase()
+                self._quiet_phase()
+            self._check_log()
+        finally:  # also after an interrupt nothing stays in the graph
+            ended = self.assistant.close()
+            self.chaos.camera.end(9)
+        if not ended:
             self.witness.violate("the assistant did not end on SIGINT.")
-        self.chaos.camera.end(9)
         return self._figures((time.monotonic() - began) / 60)
 
     def _chaotic_phase(self) -> None:
