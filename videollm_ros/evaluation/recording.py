@@ -18,7 +18,7 @@ from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.media.bags import Bag, BagImage, to_seconds
 from videollm_ros.media.images import to_rgb
 from videollm_ros.media.sampling import StampSampler
-from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video
+from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video, stated_duration
 
 
 @dataclass(frozen=True)
@@ -83,24 +83,30 @@ class BagRecording:
         topic: the image topic. Empty takes the only one there is.
         query_topic: a std_msgs/String topic with queries. None reads none, empty takes the only one there is.
         stamps: "header" takes the time of the header's stamps, "recorded" the time of the recording.
+        tolerant: leave out messages that cannot be read, and end where the recording breaks off. `faults` says so.
 
     Raises:
         BagError: the bag or the topic cannot be read.
     """
 
     def __init__(
-        self, path: str | Path, topic: str = "", query_topic: str | None = None, stamps: str = "header"
+        self,
+        path: str | Path,
+        topic: str = "",
+        query_topic: str | None = None,
+        stamps: str = "header",
+        tolerant: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._tolerant = Path(path), tolerant
         self._stamps = stamps
+        self.name = _name(self.path)
+        self.faults: list[str] = []
+        """Sentences about what could not be read. Known once all images were read, as is `breaks_off`."""
+        self.breaks_off = False
         with Bag(path) as bag:
+            self.stated_seconds: float | None = bag.seconds
             self.topic = bag.image_topic(topic)
             self._query_topic = None if query_topic is None else bag.text_topic(query_topic)
-
-    @property
-    def name(self) -> str:
-        """Return the name of the recording's folder or file."""
-        return self.path.resolve().stem
 
     def images(self) -> Iterator[RecordedImage]:
         """Yield every image of the topic.
@@ -108,9 +114,10 @@ class BagRecording:
         Raises:
             BagError: the recording breaks off or holds a message that cannot be read.
         """
-        with Bag(self.path) as bag:
+        with Bag(self.path, tolerant=self._tolerant) as bag:
             for image in bag.images(self.topic):
                 yield RecordedImage(self._stamp(image), image.message.header.frame_id, _decoder(image))
+            self.faults, self.breaks_off = bag.faults, bool(bag.breaks_off)
 
     def queries(self) -> list[AnnotatedQuery]:
         """Return the texts of the query topic, each at the stamp of the newest image recorded before it.
@@ -120,7 +127,7 @@ class BagRecording:
         """
         if self._query_topic is None:
             return []
-        with Bag(self.path) as bag:
+        with Bag(self.path, tolerant=self._tolerant) as bag:
             first = next(bag.images(self.topic)).stamp
             texts = list(bag.texts(self._query_topic, self.topic))
         return [AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text) for text in texts]
@@ -132,20 +139,24 @@ class BagRecording:
 class VideoRecording:
     """Read a video file or a folder of images. Its clock begins at 0."""
 
-    def __init__(self, path: str | Path, rate: float = 0.0) -> None:
+    def __init__(self, path: str | Path, rate: float = 0.0, tolerant: bool = False) -> None:
         """Open it.
 
         Args:
             path: the video file or the folder of images.
             rate: Hz at which the pictures were taken. 0 takes the media's own rate, of a folder 30 Hz.
+            tolerant: end where the file breaks off. `faults` says so.
         """
-        self.path = Path(path)
-        self._rate = rate
+        self.path, self._rate, self._tolerant = Path(path), rate, tolerant
+        self.name = _name(self.path)
+        self.faults: list[str] = []
+        """Sentences about what could not be read. Known once all pictures were read, as is `breaks_off`."""
+        self.breaks_off = False
 
     @property
-    def name(self) -> str:
-        """Return the name of the file or the folder."""
-        return self.path.resolve().stem
+    def stated_seconds(self) -> float | None:
+        """Return how long it is by its own account. None when that is not known."""
+        return None if self._rate else stated_duration(self.path)
 
     def images(self) -> Iterator[RecordedImage]:
         """Yield every picture.
@@ -153,8 +164,14 @@ class VideoRecording:
         Raises:
             VideoError: it cannot be read, or not any further.
         """
-        for frame in open_video(self.path, self._rate):
-            yield RecordedImage(round(frame.time * 1e9), "video", lambda frame=frame: frame.rgb)  # type: ignore[misc]
+        frames = open_video(self.path, self._rate)  # raises where the first cannot be read
+        try:
+            for frame in frames:
+                yield RecordedImage(round(frame.time * 1e9), "video", lambda frame=frame: frame.rgb)  # type: ignore[misc]
+        except VideoError as error:
+            if not self._tolerant:
+                raise
+            self.faults, self.breaks_off = [f"{error} What came before was watched."], True
 
     def queries(self) -> list[AnnotatedQuery]:
         """Return nothing: a video has no queries."""
@@ -176,6 +193,12 @@ def find_videos(path: str | Path) -> list[Path]:
     if not videos and not any(each.suffix.lower() in IMAGE_SUFFIXES for each in path.iterdir()):
         raise VideoError(f"{path} holds neither videos nor images.")
     return videos or [path]
+
+
+def _name(path: Path) -> str:
+    """Return the name of a folder, or of a file without its suffix."""
+    path = path.resolve()
+    return path.name if path.is_dir() else path.stem
 
 
 def _decoder(image: BagImage) -> Callable[[], np.ndarray]:
