@@ -14,6 +14,7 @@ from typing import Any
 
 from videollm_ros.data.whole_file import whole_file
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.output_folder import naming
 from videollm_ros.evaluation.scores.baselines import baselines
 from videollm_ros.evaluation.scores.calibration import calibration, due_frames
 from videollm_ros.evaluation.scores.figures import (
@@ -101,11 +102,19 @@ def describe_scoring(settings: ScoreSettings) -> dict[str, Any]:
 
 
 def write_result(result: Result, metrics: dict[str, Any], folder: Path) -> None:
-    """Write one recording's transcript, metrics and bag into a folder, which need not exist."""
+    """Write one recording's transcript, bag and metrics into a folder, which need not exist.
+
+    Raises:
+        ValueError: a figure is not finite, which JSON cannot hold.
+        OSError: the folder cannot be written to. It names the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_transcript(result.transcript, folder)
-    write_metrics(metrics, folder)
-    write_transcript_bag(result.transcript, result.events or [], folder / "transcript.mcap")
+    with naming("utterances.jsonl, decisions.csv"):
+        write_transcript(result.transcript, folder)
+    with naming("transcript.mcap"):
+        write_transcript_bag(result.transcript, result.events or [], folder / "transcript.mcap")
+    with naming("metrics.json"):
+        write_metrics(metrics, folder)
 
 
 def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
