@@ -26,9 +26,9 @@ def test_a_replay_says_what_a_whole_run_says_and_reads_less(unsure_model, tmp_pa
     recording, settings = VideoRecording(tmp_path / "table.mp4"), AssistantSettings(stream=StreamSettings(rule=form))
     replay = Replay(unsure_model, recording, settings, QUERIES)
     said = set()
-    for threshold in THRESHOLDS:
+    for threshold, got in zip(THRESHOLDS, replay.run(THRESHOLDS), strict=True):
         whole = AssistantSettings(stream=StreamSettings(threshold=threshold, rule=form))
-        expected, got = transcribe(unsure_model, recording, whole, QUERIES), replay.run(threshold)
+        expected = transcribe(unsure_model, recording, whole, QUERIES)
         assert got.utterances == expected.utterances
         assert got.decisions == expected.decisions and got.held_back == expected.held_back
         said.add(len(got.utterances) + len(got.held_back))
