@@ -9,12 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from videollm_ros.evaluation.output_folder import COMPARISON, check_output, naming, whole_result
 from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
 from videollm_ros.evaluation.report.page import LABELS
 from videollm_ros.evaluation.scores.intervals import difference_interval, ratio
 from videollm_ros.evaluation.scores.judged import MATCHED
 
 _SCORING = ("tolerance", "reply_seconds", "repeat_seconds", "late_seconds", "time_weight", "match")
+
+_IDENTITY = ("begin", "end", "events")
 
 
 def compare(given: argparse.Namespace) -> None:
@@ -24,6 +27,8 @@ def compare(given: argparse.Namespace) -> None:
         ValueError: a folder holds no results, they have no recording in common, or they were scored differently.
     """
     first, second = _read(given.first), _read(given.second)
+    if given.output is not None:
+        check_output(given.output, COMPARISON)
     compared = compare_metrics(first, second)
     print(f"{'':28} {'A':>8} {'B':>8} {'B - A':>8}")
     for name, row in compared["figures"].items():
@@ -32,10 +37,12 @@ def compare(given: argparse.Namespace) -> None:
         print(f"{name:28} {number(row['a'], 4):>8} {number(row['b'], 4):>8} {difference:>8}{limits}")
     print(f"{len(compared['recordings'])} recordings, {len(compared['disagreements'])} disagreements")
     if given.output is not None:
-        given.output.mkdir(parents=True, exist_ok=True)
         text = json.dumps(compared, indent=2, ensure_ascii=False)
-        (given.output / "compare.json").write_text(text + "\n", encoding="utf-8")
-        _write_page(compared, first, second, given.output / "report.html")
+        with whole_result(given.output) as new:
+            with naming("compare.json"):
+                (new / "compare.json").write_text(text + "\n", encoding="utf-8")
+            with naming("report.html"):
+                _write_page(compared, first, second, new / "report.html")
         print(f"written to {given.output}")
 
 
@@ -50,12 +57,15 @@ def compare_metrics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, 
         raise ValueError(f"The two results were scored differently ({', '.join(different)}): score them alike.")
     ours = {each["name"]: each for each in first["recordings"] if "parts" in each}
     theirs = {each["name"]: each for each in second["recordings"] if "parts" in each}
+    _pair_renamed(ours, theirs)
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         raise ValueError(f"No annotated recording is in both: A has {_list(ours)}, B has {_list(theirs)}.")
     for name in common:
         if ours[name]["events"] != theirs[name]["events"]:
             raise ValueError(f"The annotations of {name} differ between A and B.")
+        if ours[name].get("begin") != theirs[name].get("begin"):
+            raise ValueError(f"{name} is not the same recording in A and B: its first image has another stamp.")
     figures: dict[str, Any] = {}
     for figure in ours[common[0]]["parts"]:
         if not all(figure in each[name]["parts"] for each in (ours, theirs) for name in common):
@@ -70,6 +80,21 @@ def compare_metrics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, 
         "left_out": sorted(ours.keys() ^ theirs.keys()),
         "disagreements": [row for name in common for row in _disagreements(name, ours[name], theirs[name])],
     }
+
+
+def _pair_renamed(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Give recordings of B the names of A's where first stamp, last stamp and annotations are the same.
+
+    Such are bags that were converted to another storage. A video's clock begins at 0, which tells nothing.
+    """
+    for name in sorted(theirs.keys() - ours.keys()):
+        same = [
+            other
+            for other in ours.keys() - theirs.keys()
+            if theirs[name].get("begin") and all(ours[other].get(k) == theirs[name].get(k) for k in _IDENTITY)
+        ]
+        if len(same) == 1:
+            theirs[same[0]] = theirs.pop(name)
 
 
 def _read(folder: Path) -> dict[str, Any]:
