@@ -33,12 +33,9 @@ class Recordings:
 
     opened: list[Opened]
     failed: dict[str, str]
-    """Name -> sentence."""
-
-    @property
-    def count(self) -> int:
-        """Return how many were named."""
-        return len(self.opened) + len(self.failed)
+    """Name -> sentence. Those that fail later come to them."""
+    count: int
+    """How many were named."""
 
 
 @dataclass
@@ -76,7 +73,7 @@ def open_recordings(given: argparse.Namespace) -> Recordings:
     """
     paths = _paths(given)
     names = _names([path for path, _ in paths])
-    recordings = Recordings([], {})
+    recordings = Recordings([], {}, len(paths))
     for (path, is_a_bag), name in zip(paths, names, strict=True):
         try:
             opened = (

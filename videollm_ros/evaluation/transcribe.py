@@ -66,7 +66,10 @@ def transcribe(
         raise RecordingError(f"{recording.name} gives no frame to watch. {reason}")
     watcher.finish(ask_rest)
     if transcript.counts["images"] > 1 and transcript.end == transcript.begin:
-        transcript.notes.append("All images have the same stamp, so only the first became a frame.")
+        transcript.notes.append(
+            "All images have the same stamp, so only the first became a frame. For a bag, --stamps recorded takes the "
+            "times of the recording."
+        )
     return transcript
 
 
@@ -149,6 +152,7 @@ class Watcher:
                     self._note_utterance(event)
         if self._queries:
             late = f"{len(self._queries)} queries lie behind the last frame and were not asked."
+            late = late if len(self._queries) > 1 else "One query lies behind the last frame and was not asked."
             self.transcript.notes.append(late)
 
     def _ask(self, batch: Batch) -> None:

@@ -174,7 +174,7 @@ class Bag:
 
     def _topic(self, wanted: str, types: tuple[str, ...], kind: str) -> str:
         fitting = [topic for topic in self.topics if topic.type in types]
-        there = f"{kind[0].upper()}{kind[1:]} topics in it: {', '.join(map(str, fitting)) or 'none'}."
+        there = f"Its {kind} topics: {', '.join(map(str, fitting)) or 'none'}."
         if not fitting:
             everything = ", ".join(map(str, self.topics)) or "none"
             there += f" All topics: {everything}."
