@@ -40,7 +40,7 @@ def write_transcript_bag(transcript: Transcript, events: Sequence[AnnotatedEvent
     """
     types = _types()
     messages = [*_utterances(types, transcript), *_probabilities(types, transcript)]
-    clock = _recorded_clock(transcript.decisions)
+    clock = _recorded_clock(transcript)
     for event in events:
         messages.append((clock(event.time), ANNOTATIONS, types.types[_TEXT](event.text)))
         if event.end is not None:
@@ -60,14 +60,16 @@ def _recorded(each: Said | Decision) -> int:
     return each.stamp if each.recorded is None else each.recorded
 
 
-def _recorded_clock(decisions: Sequence[Decision]) -> Callable[[float], int]:
+def _recorded_clock(transcript: Transcript) -> Callable[[float], int]:
     """Return what turns seconds since the first image into nanoseconds of the recorder's clock."""
-    frames = sorted((each.time, _recorded(each)) for each in decisions)
+    frames = sorted((each.time, _recorded(each)) for each in transcript.decisions)
     times = [time for time, _ in frames]
+
+    first = 0.0, transcript.begin
 
     def recorded(time: float) -> int:
         after = bisect.bisect_left(times, time)
-        near = min(frames[max(after - 1, 0) : after + 1], key=lambda frame: abs(frame[0] - time), default=(0.0, 0))
+        near = min(frames[max(after - 1, 0) : after + 1], key=lambda frame: abs(frame[0] - time), default=first)
         return min(max(0, near[1] + round((time - near[0]) * NANOSECONDS)), _LATEST)
 
     return recorded
