@@ -1,6 +1,6 @@
 # Copyright 2026 The videollm_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Note events that cannot be told, since no image was there to see them in."""
+"""Find events that cannot be told, since no image was there to see them in."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _UNIX = 1e8  # seconds: no recording is three years long
 _SLACK = 1e-6
 
 
-def note_events_outside(transcript: Transcript, events: Sequence[AnnotatedEvent]) -> None:
-    """Note in a transcript how many events lie where nothing was watched. They count as missed all the same."""
-    spans = getattr(transcript, "spans", None) or [(0.0, transcript.seconds)]
+def events_outside(transcript: Transcript, events: Sequence[AnnotatedEvent]) -> list[str]:
+    """Return sentences about events that lie where nothing was watched. They count as missed all the same."""
+    spans = transcript.watched
     first, last = min(begin for begin, _ in spans), max(end for _, end in spans)
     before = [event for event in events if event.stop < first - _SLACK]
     behind = [event for event in events if event.time > last + _SLACK]
@@ -29,13 +29,15 @@ def note_events_outside(transcript: Transcript, events: Sequence[AnnotatedEvent]
         (behind, f"behind the last image at {last:.1f} s"),
         (between, "where no images were recorded"),
     ]
+    notes = []
     for outside, where in said:
         if not outside:
             continue
         note = f"{len(outside)} of {len(events)} events lie{'s' * (len(outside) == 1)} {where}, and cannot be told."
         if any(abs(event.time) > _UNIX for event in outside):
             note += " Times are seconds since the first image, and these look like Unix times."
-        transcript.notes.append(note)
+        notes.append(note)
+    return notes
 
 
 def _meets(event: AnnotatedEvent, span: tuple[float, float]) -> bool:

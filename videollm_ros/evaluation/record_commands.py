@@ -17,7 +17,7 @@ from videollm_ros.assistant import AssistantSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
 from videollm_ros.evaluation.arguments import watch_settings
-from videollm_ros.evaluation.fitting import note_events_outside
+from videollm_ros.evaluation.fitting import events_outside
 from videollm_ros.evaluation.opened import Annotated, Opened, open_annotated, open_recordings
 from videollm_ros.evaluation.output_folder import SEVERAL, SINGLE, check_output, naming, whole_result
 from videollm_ros.evaluation.provenance import describe_annotations, describe_checkpoint, versions
@@ -136,7 +136,7 @@ def _evaluate(
         transcript.notes.append("The recording is 0 s long, so that it is not scored.")
         events = None
     if events is not None:
-        note_events_outside(transcript, events)
+        transcript.notes += events_outside(transcript, events)
     return make_result(transcript, events, [*recording.queries(), *queries], work.scoring)
 
 

@@ -78,11 +78,6 @@ class Replay:
         """Frames that the decoder has read in all runs."""
 
     @property
-    def notes(self) -> list[str]:
-        """Return sentences about what is unusual in the recording, each once."""
-        return list(dict.fromkeys(self._seen.notes))
-
-    @property
     def copies_held(self) -> int:
         """Return how many copies of a run, each with its KV cache, are held."""
         return len({id(start.watcher) for start in self._starts.values()})

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from videollm_ros.assistant import AssistantSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.annotations import AnnotatedEvent
 from videollm_ros.evaluation.arguments import watch_settings
-from videollm_ros.evaluation.fitting import note_events_outside
+from videollm_ros.evaluation.fitting import events_outside
 from videollm_ros.evaluation.opened import Annotated, Opened, open_annotated, open_recordings
 from videollm_ros.evaluation.output_folder import SWEEP, check_output, naming, whole_result
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
@@ -87,16 +87,14 @@ class _Counts:
     def add(self, replay: Replay, recording: Opened, events: list[AnnotatedEvent], scoring: ScoreSettings) -> None:
         """Score a recording at every threshold."""
         thresholds = list(self.of)
-        counted, notes = [], [*replay.notes, *recording.faults]
+        counted, notes = [], list(recording.faults)
         for transcript in replay.run(thresholds):
             self.frames += len(transcript.decisions)
-            counted.append(score(transcript.proactive, events, transcript.seconds, scoring))
-            seen = transcript
-        noted = replace(seen, notes=[])
-        note_events_outside(noted, events)
+            counted.append(score(transcript.proactive, events, transcript.watched, scoring))
+            notes += [*transcript.notes, *events_outside(transcript, events)]
         for threshold, counts in zip(thresholds, counted, strict=True):
             self.of[threshold].append(counts)
-        self.notes[recording.name] = list(dict.fromkeys([*notes, *replay.notes, *noted.notes]))
+        self.notes[recording.name] = list(dict.fromkeys(notes))
         self.frames_read += replay.frames_read
 
 
