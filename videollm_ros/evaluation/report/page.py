@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
+from videollm_ros.evaluation.report.timeline import timeline
 from videollm_ros.evaluation.results import Result
-from videollm_ros.evaluation.scores.judged import EARLY, LATE, MATCHED, MISSED
 
 LABELS = {
     "event_f1": "event F1",
@@ -35,7 +34,6 @@ LABELS = {
     "answer_accuracy": "answers right",
 }
 _TILES = ("event_f1", "event_precision", "event_recall", "mean_time_difference", "false_per_quiet_minute", "pauc")
-_PICTURE_BYTES = 3 * 2**20  # of JPEGs in a page
 _FIELDS = ("settings", "checkpoint", "versions")
 
 
@@ -49,7 +47,7 @@ def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
     sections: list[Section] = [
         {"type": "heading", "title": transcript.name, "text": text, "notes": transcript.notes},
         *_tiles(metrics),
-        _timeline(result),
+        timeline(result),
         *_plots([result], metrics),
         *figure_table(metrics),
         *_timings([result]),
@@ -112,75 +110,6 @@ def _tiles(metrics: dict[str, Any]) -> list[Section]:
             value = value["value"]
         tiles.append({"label": LABELS[name], "value": number(value), "small": small})
     return [{"type": "tiles", "tiles": tiles}] if tiles else []
-
-
-def _timeline(result: Result) -> Section:
-    transcript = result.transcript
-    # The rule speaks when silence is below theta, which is a speak probability above 1 - theta.
-    lines = sorted({round(1 - each.threshold, 6) for each in transcript.decisions})
-    return {
-        "type": "timeline",
-        "title": "Speak probability, what was said, and what happened",
-        "hint": "Drag to move, scroll to zoom, point at anything to see the frame, click to hold it. "
-        "The dotted line is 1 - theta: above it silence loses.",
-        "seconds": max(transcript.seconds, 1e-3),
-        "times": [round(each.time, 4) for each in transcript.decisions],
-        "probabilities": [round(each.speak_probability, 4) for each in transcript.decisions],
-        "lines": lines,
-        "marks": _marks(result),
-        "pictures": _pictures(result),
-    }
-
-
-def _marks(result: Result) -> list[dict[str, Any]]:
-    """List utterances, events and queries as marks of their lanes."""
-    judged, transcript = result.judged, result.transcript
-    marks: list[dict[str, Any]] = []
-    fates: dict[int, tuple[str, int]] = {}  # event -> outcome and the mark that tells it
-    for u, said in enumerate(judged.said if judged else transcript.proactive):
-        mark = {"lane": "said", "time": said.time, "text": said.text or "(nothing)", "outcome": "said"}
-        if judged is not None:
-            judgment = judged.judgments[u]
-            mark["outcome"] = judgment.outcome
-            if judgment.event is not None:
-                late = float(judged.lateness[u, judgment.event])
-                mark["facts"] = f"{abs(late):.2f} s {'after' if late >= 0 else 'before'} its event"
-                fates[judgment.event] = (judgment.outcome, len(marks))
-        marks.append(mark)
-    for e, event in enumerate(result.events or []):
-        outcome, partner = fates.get(e, (MISSED, None))
-        told = outcome in (MATCHED, LATE, EARLY)
-        mark = {"lane": "happened", "time": event.time, "text": event.text, "outcome": outcome if told else MISSED}
-        marks.append(mark | {"partner": partner if told else None} | ({"end": event.end} if event.end else {}))
-    for said in transcript.held_back:
-        marks.append({"lane": "held back", "time": said.time, "text": said.text or "(nothing)", "outcome": "held_back"})
-    for said in transcript.utterances:
-        if said.query is not None:
-            facts = f"asked: {said.query}"
-            marks.append({"lane": "answers", "time": said.time, "text": said.text, "outcome": "answer", "facts": facts})
-    return marks
-
-
-def _pictures(result: Result) -> dict[str, list[Any]]:
-    """Choose frames to show: those that made it speak, those that show an event, then evenly others."""
-    transcript = result.transcript
-    times = sorted(transcript.thumbnails)
-    if not times:
-        return {"times": [], "jpegs": []}
-    needed = [said.time for said in transcript.utterances] + [event.time for event in result.events or []]
-    order = [min(int(np.searchsorted(times, time - 1e-6)), len(times) - 1) for time in needed]
-    step = 1 << max(0, len(times).bit_length() - 1)
-    while step:  # every 4096th, every 2048th, ...: even at whatever number the room ends
-        order += range(0, len(times), step)
-        step //= 2
-    room, chosen = _PICTURE_BYTES, set()
-    for index in dict.fromkeys(order):
-        room -= len(transcript.thumbnails[times[index]])
-        if room < 0:
-            break
-        chosen.add(index)
-    shown = [times[index] for index in sorted(chosen)]
-    return {"times": shown, "jpegs": [base64.b64encode(transcript.thumbnails[time]).decode() for time in shown]}
 
 
 def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:
