@@ -161,7 +161,7 @@ def test_streams_that_lie_over_each_other_are_lines_of_different_colors(opened):
 def test_an_event_far_behind_the_recording_does_not_squeeze_it_and_can_be_reached(opened):
     page = opened(result_of(recorded("late", [(0, 20)]), [AnnotatedEvent(500.0, "Too late.")]))
     low, high, _, highest = axis(page)
-    assert -1 < low and high < 21 and highest > 500
+    assert low > -1 and high < 21 and highest > 500
 
 
 @pytest.mark.slow
@@ -181,8 +181,8 @@ def cut_off(page):
     """What of the cells does not show in its box, in pixels."""
     return page.evaluate(
         "Math.max(0, ...[...document.querySelectorAll('.scroll')].flatMap((box) =>"
-        " [...box.querySelectorAll('td')].map((td) =>"
-        " Math.max(td.getBoundingClientRect().right - box.getBoundingClientRect().right, td.scrollWidth - td.clientWidth))))"
+        " [...box.querySelectorAll('td')].map((td) => Math.max(td.scrollWidth - td.clientWidth,"
+        " td.getBoundingClientRect().right - box.getBoundingClientRect().right))))"
     )
 
 

@@ -122,9 +122,10 @@ def _pair(queries: Sequence[AnnotatedQuery], answers: Sequence[Said]) -> list[in
     found: list[int | None] = [None] * len(queries)
     for number in sorted(range(len(queries)), key=lambda each: queries[each].time):
         text = clean_user_text(queries[number].text)
-        found[number] = next((a for a in left if answers[a].query == text), None)
-        if found[number] is not None:
-            left.remove(found[number])
+        answer = next((a for a in left if answers[a].query == text), None)
+        if answer is not None:
+            left.remove(answer)
+            found[number] = answer
     return found
 
 
