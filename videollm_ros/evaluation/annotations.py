@@ -39,6 +39,8 @@ class AnnotatedQuery:
     text: str
     answer: str | None = None
     """The right answer. None when the answer is not to be judged."""
+    recorded: int | None = None
+    """When it was recorded, in nanoseconds on the recorder's clock. None when it does not come from the recording."""
 
 
 def read_events(path: str | Path) -> list[AnnotatedEvent]:

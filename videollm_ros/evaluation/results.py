@@ -15,12 +15,13 @@ from typing import Any
 from videollm_ros.data.whole_file import whole_file
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
 from videollm_ros.evaluation.scores.baselines import baselines
-from videollm_ros.evaluation.scores.calibration import calibration, due_frames
+from videollm_ros.evaluation.scores.calibration import calibration
 from videollm_ros.evaluation.scores.figures import (
     Counts,
     count,
     count_answers,
     count_decisions,
+    due_decisions,
     figures,
     intervals,
 )
@@ -52,13 +53,14 @@ def make_result(
     Raises:
         ValueError: the matcher cannot read an event's text.
     """
+    queries = transcript.queries or queries  # those of a recording have their time only once it was watched
     result = Result(transcript, None if events is None else list(events), list(queries))
     parts = count_answers(transcript.utterances, queries, settings) if queries else {}
     if events is None:
         result.counts = Counts(parts, [])
         return result
     result.judged = judge(transcript.proactive, events, settings)
-    counted = count(result.judged, transcript.seconds, settings)
+    counted = count(result.judged, transcript.watched, settings)
     parts = counted.parts | count_decisions(transcript.decisions, events) | parts
     result.counts = replace(counted, parts=parts)
     return result
@@ -79,7 +81,7 @@ def make_metrics(results: Sequence[Result], settings: ScoreSettings, provenance:
     }
     annotated = [result for result in results if result.events is not None]
     if annotated:
-        pairs = [(result.events or [], result.transcript.seconds) for result in annotated]
+        pairs = [(result.events or [], result.transcript.watched) for result in annotated]
         values["counts"] = _add_up([each.totals for each in counted])
         values["baselines"] = baselines(pairs, settings)
         values["calibration"] = _calibration(annotated)
@@ -160,6 +162,6 @@ def _calibration(results: Sequence[Result]) -> list[dict[str, float]]:
     for result in results:
         decisions = result.transcript.decisions
         probabilities += [each.speak_probability for each in decisions]
-        happened += due_frames([each.time for each in decisions], [event.time for event in result.events or []])
+        happened += due_decisions(decisions, result.events or [])
     table = calibration(probabilities, happened)
     return table.bins if table is not None else []

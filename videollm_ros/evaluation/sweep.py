@@ -81,7 +81,7 @@ def _count(
         for threshold in thresholds:
             transcript = replay.run(threshold)
             frames += len(transcript.decisions)
-            counted[threshold].append(score(transcript.proactive, happened, transcript.seconds, scoring))
+            counted[threshold].append(score(transcript.proactive, happened, transcript.watched, scoring))
         read += replay.frames_read
     return counted, frames, read
 
