@@ -112,7 +112,8 @@ def test_the_frame_of_an_event_is_the_first_that_can_show_it():
 
 def test_queries_stand_at_their_own_time_also_those_that_nobody_answers():
     transcript = recorded("asked", [(0, 20)], [(10, "A cup.", "What is it?"), (30, "A box.", "What is it?")])
-    queries = [AnnotatedQuery(14.7, "What is it?"), AnnotatedQuery(4.8, " What is it?"), AnnotatedQuery(18, "Why?")]
+    transcript.utterances = [replace(a, asked=t) for a, t in zip(transcript.utterances, (4.8, 14.7), strict=True)]
+    queries = [AnnotatedQuery(14.7, "What is it?"), AnnotatedQuery(4.8, "What is it?"), AnnotatedQuery(18, "Why?")]
     section = timeline(result_of(transcript, queries=queries))
     asked = [mark for mark in section["marks"] if mark["lane"] == "asked"]
     assert [(mark["time"], mark["outcome"]) for mark in asked] == [

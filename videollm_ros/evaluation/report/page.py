@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
+from videollm_ros.evaluation.report.certainty import BRACKETS, HINT, figure, tile
 from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
 from videollm_ros.evaluation.report.timeline import timeline
 from videollm_ros.evaluation.results import Result
@@ -59,11 +61,13 @@ def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
 
 def write_summary(results: Sequence[Result], metrics: dict[str, Any], path: Path) -> None:
     """Write report.html of several recordings, with a link to the report of each."""
-    text = f"{len(results)} recordings, {metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
+    failed = metrics.get("failed", {})
+    many = f"{len(results)} of {len(results) + len(failed)}" if failed else str(len(results))
+    text = f"{many} recordings, {metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
     names = [name for name in _TILES if name in metrics]
     rows = []
     for result, described in zip(results, metrics["recordings"], strict=True):
-        link = {"href": f"{result.transcript.name}/report.html", "text": result.transcript.name}
+        link = {"href": f"{quote(result.transcript.name)}/report.html", "text": result.transcript.name}
         values = described.get("figures", {})
         rows.append([link, f"{described['seconds']:.1f}", *(number(values.get(name)) for name in names)])
     columns = [column("recording"), column("seconds", number=True)]
@@ -71,6 +75,7 @@ def write_summary(results: Sequence[Result], metrics: dict[str, Any], path: Path
     sections: list[Section] = [
         {"type": "heading", "title": "All recordings", "text": text},
         *_tiles(metrics),
+        *_notes(results, failed),
         {"type": "table", "title": "Recordings", "columns": columns, "rows": rows},
         *_plots(results, metrics),
         *figure_table(metrics),
@@ -87,8 +92,8 @@ def figure_table(metrics: dict[str, Any]) -> list[Section]:
     if not names:
         return []
     columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
-    rows = [[LABELS[n], number(metrics[n]), *(number(b.get(n)) for b in baselines.values())] for n in names]
-    hint = "Square brackets: 95 % interval by bootstrap over recordings. PAUC does not punish talking all the time."
+    rows = [[LABELS[n], figure(n, metrics), *(number(b.get(n)) for b in baselines.values())] for n in names]
+    hint = f"{BRACKETS} recordings. {HINT} PAUC does not punish talking all the time."
     return [{"type": "table", "title": "Figures", "hint": hint, "columns": columns, "rows": rows}]
 
 
@@ -99,17 +104,16 @@ def facts(metrics: dict[str, Any]) -> Section:
 
 
 def _tiles(metrics: dict[str, Any]) -> list[Section]:
-    tiles = []
-    for name in _TILES:
-        if name not in metrics:
-            continue
-        value = metrics[name]
-        small = ""
-        if isinstance(value, dict):
-            small = "95 %: {:.3f} to {:.3f}".format(*value["interval"])
-            value = value["value"]
-        tiles.append({"label": LABELS[name], "value": number(value), "small": small})
+    tiles = [tile(name, LABELS[name], metrics) for name in _TILES if name in metrics]
     return [{"type": "tiles", "tiles": tiles}] if tiles else []
+
+
+def _notes(results: Sequence[Result], failed: dict[str, str]) -> list[Section]:
+    """List the recordings that failed, and what is unusual in the others."""
+    rows = [[name, f"It failed. {reason}"] for name, reason in failed.items()]
+    rows += [[result.transcript.name, note] for result in results for note in result.transcript.notes]
+    columns = [column("recording"), column("note", text=True)]
+    return [{"type": "table", "title": "What is unusual", "columns": columns, "rows": rows}] if rows else []
 
 
 def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:
