@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.report.html import Section
 from videollm_ros.evaluation.results import Result
+from videollm_ros.evaluation.scores.figures import answers_to
 from videollm_ros.evaluation.scores.judged import EARLY, LATE, MATCHED, MISSED
 from videollm_ros.evaluation.transcript import SILENT, Decision, Said, Transcript
-from videollm_ros.live.template import clean_user_text
 
 _PICTURE_BYTES = 9 * 2**20  # of JPEGs in a page, a third more as base64
 _HINT = (
@@ -35,7 +34,7 @@ def timeline(result: Result) -> Section:
     """
     transcript = result.transcript
     decisions = transcript.decisions
-    spans = getattr(transcript, "spans", None) or [(0.0, transcript.seconds)]
+    spans = transcript.watched
     marks = _marks(result)
     streams = [each.stream for each in decisions]
     starts = [number for number in range(len(decisions)) if number == 0 or streams[number] != streams[number - 1]]
@@ -103,30 +102,17 @@ def _answers(result: Result, times: np.ndarray, before: int) -> list[dict[str, A
     """Return the marks of queries at the times at which they were asked, and of answers. `before` marks precede."""
     answers = [said for said in result.transcript.utterances if said.query is not None]
     marks: list[dict[str, Any]] = []
-    asked: dict[int, int] = {}  # answer -> mark of its query
-    for query, answer in zip(result.queries, _pair(result.queries, answers), strict=True):
+    asked: dict[int, int] = {}  # id of an answer -> mark of its query
+    for query, answer in zip(result.queries, answers_to(result.queries, answers), strict=True):
         outcome, facts = "unanswered", "no answer"
         if answer is not None:
-            asked[answer] = before + len(marks)
-            outcome, facts = "asked", f"answered at {answers[answer].time:.2f} s"
+            asked[id(answer)] = before + len(marks)
+            outcome, facts = "asked", f"answered at {answer.time:.2f} s"
         marks.append(_mark("asked", query.time, query.text, outcome, _first_frame(times, query.time), facts=facts))
-    for a, (said, frame) in enumerate(zip(answers, _frames_of(result.transcript.decisions, answers), strict=True)):
+    for said, frame in zip(answers, _frames_of(result.transcript.decisions, answers), strict=True):
         facts = f"asked: {said.query}"
-        marks.append(_mark("answers", said.time, said.text, "answer", frame, facts=facts, partner=asked.get(a)))
+        marks.append(_mark("answers", said.time, said.text, "answer", frame, facts=facts, partner=asked.get(id(said))))
     return marks
-
-
-def _pair(queries: Sequence[AnnotatedQuery], answers: Sequence[Said]) -> list[int | None]:
-    """Return for each query the number of its answer. Queries of one text are answered in the order of their times."""
-    left = list(range(len(answers)))
-    found: list[int | None] = [None] * len(queries)
-    for number in sorted(range(len(queries)), key=lambda each: queries[each].time):
-        text = clean_user_text(queries[number].text)
-        answer = next((a for a in left if answers[a].query == text), None)
-        if answer is not None:
-            left.remove(answer)
-            found[number] = answer
-    return found
 
 
 def _frames_of(decisions: Sequence[Decision], listed: Iterable[Said]) -> list[int]:
