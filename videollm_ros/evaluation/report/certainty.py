@@ -17,7 +17,7 @@ HINT = (
     "Where no recording has an error, or all have, a bootstrap has nothing else to draw. Then what the count allows "
     "stands there: Wilson's 95 % bound of a share, Poisson's of a rate, as if what is counted were independent."
 )
-_SHARES = ("event_f1", "event_precision", "event_recall", "repeat_rate", "answered", "replied", "fluency")
+_SHARES = ("event_f1", "event_precision", "event_recall", "repeat_rate", "answered", "replied")
 _RATES = ("false_per_quiet_minute",)
 
 
@@ -56,7 +56,7 @@ def _bound(name: str, value: float, parts: Sequence[Parts]) -> str:
     right, count = sum(above for above, _ in parts), sum(below for _, below in parts)
     if name in _RATES and value == 0 and count > 0:
         return f"none in {count:.1f} min: at most {chi2.ppf(0.975, 2) / 2 / count:.3f}"
-    share = name in _SHARES or name.startswith("alerting_") or "accuracy" in name
+    share = name in _SHARES or "accuracy" in name
     if name == "event_f1":  # which counts every utterance and every event, so a match twice
         right, count = right / 2, count / 2
     if share and value in (0, 1) and count >= 1:
