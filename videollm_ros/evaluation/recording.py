@@ -7,7 +7,7 @@ Whatever it is, its frames are sampled by their stamps exactly as the node sampl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,9 +15,8 @@ from typing import Protocol
 import numpy as np
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.media.bags import Bag, BagImage, to_seconds
+from videollm_ros.media.bags import Bag, BagImage
 from videollm_ros.media.images import to_rgb
-from videollm_ros.media.sampling import StampSampler
 from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video
 
 
@@ -30,15 +29,13 @@ class RecordedImage:
     frame_id: str
     decode: Callable[[], np.ndarray]
     """Return uint8 RGB [H, W, 3]. Raises `media.images.ImageError` when it cannot be decoded."""
+    recorded: int = -1
+    """When it was recorded, in nanoseconds on the recorder's clock. Where that is not given, it is the stamp."""
 
-
-@dataclass(frozen=True)
-class SampledImage:
-    """Hold an image that becomes a frame of the stream."""
-
-    image: RecordedImage
-    new_stream: bool
-    """Whether a stream begins with it: the first image, one after a jump back, or one after a long gap."""
+    def __post_init__(self) -> None:
+        """Take the stamp where nothing else is known."""
+        if self.recorded < 0:
+            object.__setattr__(self, "recorded", self.stamp)
 
 
 class Recording(Protocol):
@@ -53,26 +50,6 @@ class Recording(Protocol):
 
     def queries(self) -> list[AnnotatedQuery]:
         """Return the queries that were recorded with the images."""
-
-
-def sample(images: Iterable[RecordedImage], fps: float, max_gap: float) -> Iterator[SampledImage | None]:
-    """Choose the images that become frames, by their stamps alone.
-
-    Args:
-        images: all images in order.
-        fps: frames per second of the recording's time.
-        max_gap: seconds between two images above which a new stream begins.
-
-    Yields:
-        each image that is taken, and None for an image that is not. One after a jump of the stamps comes with the next.
-    """
-    sampler = StampSampler(fps, max_gap)
-    for image in images:
-        taken = sampler.take(to_seconds(image.stamp), image)
-        yield from (SampledImage(each.image, each.begins_stream) for each in taken)
-        if not taken:
-            yield None
-    yield from (SampledImage(each.image, each.begins_stream) for each in sampler.confirm())
 
 
 class BagRecording:
@@ -110,10 +87,14 @@ class BagRecording:
         """
         with Bag(self.path) as bag:
             for image in bag.images(self.topic):
-                yield RecordedImage(self._stamp(image), image.message.header.frame_id, _decoder(image))
+                frame_id = image.message.header.frame_id
+                yield RecordedImage(self._stamp(image), frame_id, _decoder(image), image.recorded)
 
     def queries(self) -> list[AnnotatedQuery]:
-        """Return the texts of the query topic, each at the stamp of the newest image recorded before it.
+        """Return the texts of the query topic in the order in which they were recorded.
+
+        Their time here is the stamp of the newest image recorded before them. It is right where the stamps never jump.
+        Where each is asked goes by when it was `recorded`.
 
         Raises:
             BagError: the recording breaks off or holds a message that cannot be read.
@@ -123,7 +104,9 @@ class BagRecording:
         with Bag(self.path) as bag:
             first = next(bag.images(self.topic)).stamp
             texts = list(bag.texts(self._query_topic, self.topic))
-        return [AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text) for text in texts]
+        return [
+            AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text, recorded=text.recorded) for text in texts
+        ]
 
     def _stamp(self, image: BagImage) -> int:
         return image.stamp if self._stamps == "header" else image.recorded

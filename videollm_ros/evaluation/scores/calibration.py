@@ -54,13 +54,14 @@ def due_frames(times: Sequence[float], events: Sequence[float], streams: Sequenc
         events: their times in seconds.
         streams: number of each frame's stream. Without it, a stream begins where the times go back.
     """
-    times, events = np.asarray(times, float), np.asarray(events, float)
-    begins = np.diff(streams) != 0 if len(streams) else np.diff(times) < 0
-    due = np.zeros(len(times), bool)
-    for frames in np.split(np.arange(len(times)), np.flatnonzero(begins) + 1):
-        if len(frames):
-            step = float(np.median(np.diff(times[frames]))) if len(frames) > 1 else 0.0
-            shown = events[events > times[frames[0]] - step - _SLACK]
-            first = np.searchsorted(times[frames] + _SLACK, shown)
-            due[frames[first[first < len(frames)]]] = True
-    return due.tolist()
+    seen, happened = np.asarray(times, float), np.asarray(events, float)
+    begins = np.diff(np.asarray(streams)) != 0 if len(streams) else np.diff(seen) < 0
+    due: list[bool] = []
+    for frames in np.split(seen, np.flatnonzero(begins) + 1):
+        if not len(frames):
+            continue
+        step = float(np.median(np.diff(frames))) if len(frames) > 1 else 0.0
+        shown = happened[happened > frames[0] - step - _SLACK]
+        first = np.searchsorted(frames + _SLACK, shown)
+        due += np.isin(np.arange(len(frames)), first).tolist()
+    return due
