@@ -103,6 +103,11 @@ def facts(metrics: dict[str, Any]) -> Section:
     return {"type": "facts", "title": "Settings, checkpoint and versions", "facts": listed}
 
 
+def label(name: str) -> str:
+    """Return the name of a figure for people."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
 def _tiles(metrics: dict[str, Any]) -> list[Section]:
     tiles = [tile(name, LABELS[name], metrics) for name in _TILES if name in metrics]
     return [{"type": "tiles", "tiles": tiles}] if tiles else []
