@@ -9,9 +9,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from videollm_ros.evaluation.benchmarks.paired import (
+    by_video,
+    check_same_benchmark,
+    compare_averages,
+    items_as_recordings,
+)
 from videollm_ros.evaluation.output_folder import COMPARISON, check_output, naming, whole_result
 from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
-from videollm_ros.evaluation.report.page import LABELS
+from videollm_ros.evaluation.report.page import label
 from videollm_ros.evaluation.scores.intervals import difference_interval, ratio
 from videollm_ros.evaluation.scores.judged import MATCHED
 
@@ -52,6 +58,7 @@ def compare_metrics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, 
     Raises:
         ValueError: they have no annotated recording in common, its annotations differ, or they were scored differently.
     """
+    check_same_benchmark(first, second)
     different = [name for name in _SCORING if first["settings"].get(name) != second["settings"].get(name)]
     if different:
         raise ValueError(f"The two results were scored differently ({', '.join(different)}): score them alike.")
@@ -70,10 +77,11 @@ def compare_metrics(first: dict[str, Any], second: dict[str, Any]) -> dict[str, 
     for figure in ours[common[0]]["parts"]:
         if not all(figure in each[name]["parts"] for each in (ours, theirs) for name in common):
             continue
-        a, b = ([tuple(each[name]["parts"][figure]) for name in common] for each in (ours, theirs))
+        a, b = (by_video(each, common, figure) for each in (ours, theirs))
         value, other = ratio(a), ratio(b)
         difference = None if value is None or other is None else other - value
         figures[figure] = {"a": value, "b": other, "difference": difference, "interval": difference_interval(a, b)}
+    figures |= compare_averages(first.get("averages", {}), (ours, theirs), common)
     return {
         "figures": figures,
         "recordings": common,
@@ -101,9 +109,10 @@ def _read(folder: Path) -> dict[str, Any]:
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder} holds no results of bag or video: {error}") from error
+        raise ValueError(f"{folder} holds no results of bag, video or a benchmark: {error}") from error
+    metrics = items_as_recordings(metrics) if isinstance(metrics, dict) else metrics
     if not isinstance(metrics, dict) or not {"recordings", "settings", "checkpoint"} <= metrics.keys():
-        raise ValueError(f"{folder / 'metrics.json'} holds no results of bag or video.")
+        raise ValueError(f"{folder / 'metrics.json'} holds no results of bag, video or a benchmark.")
     return metrics
 
 
@@ -135,7 +144,7 @@ def _write_page(compared: dict[str, Any], first: dict[str, Any], second: dict[st
     for name, row in compared["figures"].items():
         limits = row["interval"] and "{:+.3f} to {:+.3f}".format(*row["interval"])
         difference = None if row["difference"] is None else f"{row['difference']:+.3f}"
-        rows.append([LABELS[name], number(row["a"]), number(row["b"]), difference, limits])
+        rows.append([label(name), number(row["a"]), number(row["b"]), difference, limits])
     disagreements = [
         [row["recording"], f"{row['time']:.2f}", row["text"], row["a"].replace("_", " "), row["b"].replace("_", " ")]
         for row in compared["disagreements"]
@@ -153,7 +162,7 @@ def _write_page(compared: dict[str, Any], first: dict[str, Any], second: dict[st
             "type": "table",
             "title": "Figures",
             "hint": "An interval by bootstrap over recordings, paired. One that holds 0 shows no difference. "
-            "Under five recordings there is none.",
+            "Under five recordings there is none. One of no width says that no recording differs, not that none can.",
             "columns": columns,
             "rows": rows,
         },
@@ -166,4 +175,7 @@ def _write_page(compared: dict[str, Any], first: dict[str, Any], second: dict[st
 
 
 def _describe(metrics: dict[str, Any]) -> str:
-    return f"{metrics['checkpoint']['name']}, theta {metrics['settings']['threshold']:g}"
+    settings = metrics["settings"]
+    theta = f", theta {settings['threshold']:g}" if "threshold" in settings else ""
+    window = f", the last {settings['window']} frames alone" if settings.get("window") else ""
+    return f"{metrics['checkpoint']['name']}{theta}{window}"

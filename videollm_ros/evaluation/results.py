@@ -150,18 +150,10 @@ def _describe(result: Result) -> dict[str, Any]:
         described["latency"] = {
             stage: {"mean": mean, "worst": worst} for stage, (mean, worst) in transcript.latency.items()
         }
-    if result.counts is not None and result.events is not None:
+    if result.counts is not None and result.judged is not None:
         described["figures"] = figures([result.counts])
-        described["events"] = [
-            {"time": event.time, "text": event.text} | ({} if event.end is None else {"end": event.end})
-            for event in result.events
-        ]
         described["parts"] = {name: list(parts) for name, parts in result.counts.parts.items()}
-    if result.judged is not None:
-        described["judgments"] = [
-            {"time": said.time, "text": said.text, "outcome": judgment.outcome, "event": judgment.event}
-            for said, judgment in zip(result.judged.said, result.judged.judgments, strict=True)
-        ]
+        described |= result.judged.describe()
     return described
 
 

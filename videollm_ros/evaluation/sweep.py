@@ -24,6 +24,7 @@ from videollm_ros.evaluation.output_folder import SWEEP, check_output, naming, w
 from videollm_ros.evaluation.provenance import describe_checkpoint, versions
 from videollm_ros.evaluation.record_commands import describe_settings
 from videollm_ros.evaluation.replay import Replay
+from videollm_ros.evaluation.report.curve import threshold_curve
 from videollm_ros.evaluation.report.html import Section, column, number, write_page
 from videollm_ros.evaluation.report.page import LABELS, facts
 from videollm_ros.evaluation.scores.figures import Counts, figures, intervals, score
@@ -178,15 +179,8 @@ def _notes(swept: dict[str, Any]) -> list[str]:
 
 def _plots(rows: Sequence[dict[str, Any]]) -> list[Section]:
     """Draw event F1 against false alarms, and the figures over theta."""
-    curve = {
-        "x": [_value(row["false_per_quiet_minute"]) for row in rows],
-        "y": [_value(row["event_f1"]) for row in rows],
-        "text": [f"{row['threshold']:g}" for row in rows],
-        "mode": "lines+markers+text",
-        "textposition": "top center",
-        "marker": {"role": "accent", "size": 9},
-        "line": {"role": "accent"},
-    }
+    points = [(_value(row["false_per_quiet_minute"]), _value(row["event_f1"])) for row in rows]
+    curve = threshold_curve([row["threshold"] for row in rows], points)
     over = [
         {"x": [row["threshold"] for row in rows], "y": [_value(row[name]) for row in rows], "mode": "lines+markers"}
         | {"name": LABELS[name], "marker": {"role": role, "size": 7}, "line": {"role": role}}
