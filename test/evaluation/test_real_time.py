@@ -51,7 +51,7 @@ class Stamped(Table):
         return [AnnotatedQuery(99.0, text, recorded=round(recorded * 1e9)) for recorded, text in self._asked]
 
 
-def replay(model, recording, queries=(), factor=4.0, **stream):
+def replay(model, recording, queries=(), factor=8.0, **stream):
     """Replay it faster than it was recorded. Returns the transcript and the seconds on the clock that it took."""
     clock = fast(factor)
     began = clock()

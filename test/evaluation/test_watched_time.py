@@ -154,6 +154,22 @@ def test_queries_around_wrong_stamps_are_asked_at_the_images_that_are_believed(d
     assert answered(transcript) == [(0, 0.0, 0.0), (0, 4.0, 4.0), (0, 5.0, 5.0), (0, 9.0, 9.0)]
 
 
+def test_a_query_in_a_stream_of_which_nothing_can_be_read_is_asked_in_the_next_one(
+    demo_model, simulated_bags, tmp_path
+):
+    images = [(START + t, START + (t if t < 2 else t - 20)) for t in np.arange(0, 4, 0.5)]
+    messages = [
+        ("/camera", round(recorded * 1e9), simulated_bags.image_message(PICTURE, round(stamp * 1e9)))
+        for recorded, stamp in images
+    ]
+    for _, _, message in messages[:4]:
+        message.encoding = "nonsense"
+    messages.insert(3, ("/query", round((START + 1.1) * 1e9), simulated_bags.text_message("What is on the table?")))
+    bag = simulated_bags.write_bag(tmp_path / "bag", messages)
+    transcript = transcribe(demo_model, BagRecording(bag, query_topic=""))
+    assert [each.time for each in transcript.utterances if each.query] == [-18.0]
+
+
 def test_queries_of_a_file_go_by_the_time_since_the_first_image(demo_model, simulated_bags, tmp_path):
     images = [(START + t, START + (t if t < 20 else t - 10)) for t in np.arange(0, 32, 0.5)]
     queries = [AnnotatedQuery(15.0, "What is on the table?"), AnnotatedQuery(21.0, "What is on the table?")]
