@@ -150,6 +150,8 @@ class Watcher:
         """Hand over the queries that are due within the batch. None comes before the first frame was read."""
         first, last = to_seconds(batch.stamps[0]), to_seconds(batch.stamps[-1])
         due = [(each.query, to_seconds(each.stamp)) for each in batch.queries]
+        if not self.transcript.decisions:  # there is no earlier stream to answer them
+            due = [*((each.query, first) for each in batch.late_queries), *due]
         while self._queries and self._stamp_of(self._queries[0]) <= last:
             query = self._queries.pop(0)
             due.append((query, self._stamp_of(query)))
@@ -159,10 +161,10 @@ class Watcher:
 
     def _answer_late(self, batch: Batch) -> None:
         """Let the stream that ends answer the queries that were recorded behind its last frame."""
-        for asked in batch.late_queries:
-            self._put(asked.query, to_seconds(asked.stamp), to_seconds(asked.stamp))
         if batch.late_queries and self.transcript.decisions:
-            self._note_events(self.session.answer(max(to_seconds(asked.stamp) for asked in batch.late_queries)))
+            for asked in batch.late_queries:
+                self._put(asked.query, to_seconds(asked.stamp), to_seconds(asked.stamp))
+            self._note_events(self.session.answer(to_seconds(batch.late_queries[-1].stamp)))
 
     def _put(self, query: AnnotatedQuery, stamp: float, due: float) -> None:
         """Hand a query over, to be answered at a stamp. `due` is the stamp that it would have by its own time."""
