@@ -7,21 +7,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_WIDTH, _HEIGHT = 0.1, 0.06
+_WIDTH, _HEIGHT = 0.2, 0.07
 """Room that a label takes up, as shares of the curve's own width and height."""
 
 
 def threshold_curve(thresholds: Sequence[float], points: Sequence[tuple[float | None, float | None]]) -> dict[str, Any]:
     """Return a trace with a point for each threshold, named by it. A point may lack one of its values."""
-    labels = curve_labels(thresholds, points)
-    above = [sum(map(bool, labels[: index + 1])) % 2 for index in range(len(labels))]  # in turn, those that there are
+    farthest = max((x for x, _ in points if x is not None), default=0.0)
+    inward = ["top left" if x is not None and x > 0.7 * farthest else "top right" for x, _ in points]
     return {
         "x": [x for x, _ in points],
         "y": [y for _, y in points],
-        "text": labels,
+        "text": curve_labels(thresholds, points),
         "hovertext": [f"theta {threshold:g}" for threshold in thresholds],
         "mode": "lines+markers+text",
-        "textposition": ["top center" if each else "bottom center" for each in above],
+        "textposition": inward,
         "cliponaxis": False,
         "marker": {"role": "accent", "size": 9},
         "line": {"role": "accent"},
