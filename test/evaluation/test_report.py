@@ -39,7 +39,7 @@ def an_hour() -> tuple[Transcript, list[AnnotatedEvent]]:
         probability = float(rng.uniform(0.8, 1.0) if index in said else rng.beta(1, 30))
         decision = "speaks" if index in said else "silent"
         transcript.decisions.append(Decision(stamp, moment, 0, probability, 0.725, decision))
-        transcript.thumbnails[moment] = thumbnail(picture)
+        transcript.thumbnails[0, moment] = thumbnail(picture)
         if index in said:
             transcript.utterances.append(Said(stamp, moment, said[index], speak_probability=probability))
     transcript.utterances.append(Said(0, 0.0, HOSTILE, query="What is it?"))

@@ -35,7 +35,7 @@ def recorded(name, streams, said=(), thumbnails=True):
             transcript.decisions.append(Decision(stamp, time, number, probability, 0.725, "silent"))
             if thumbnails:
                 shade = np.full((9, 12, 3), round(40 * number + time) % 256, np.uint8)
-                transcript.thumbnails[time] = thumbnail(shade)
+                transcript.thumbnails[number, time] = thumbnail(shade)
     for frame, text, query in said:
         at = transcript.decisions[frame] = replace(transcript.decisions[frame], decision="speaks")
         transcript.utterances.append(Said(at.stamp, at.time, text, query))
@@ -86,14 +86,14 @@ def pictured(section):
 def test_every_utterance_has_its_own_frame_before_any_event_or_other_frame_has(monkeypatch):
     transcript = recorded("long", [(0, 300)], [(n, f"Sentence {n}.", None) for n in range(0, 600, 3)])
     events = [AnnotatedEvent(t + 0.25, f"Event {t}.") for t in range(300)]
-    sizes = [len(transcript.thumbnails[said.time]) for said in transcript.utterances]
+    sizes = [len(transcript.thumbnails[0, said.time]) for said in transcript.utterances]
     monkeypatch.setattr(module, "_PICTURE_BYTES", sum(sizes))
     assert pictured(timeline(result_of(transcript, events))) == list(range(0, 600, 3))
 
 
 def test_where_the_room_ends_the_frames_are_spread_over_the_whole_recording(monkeypatch):
     transcript = recorded("long", [(0, 300)], [(n, f"Sentence {n}.", None) for n in range(601)])
-    monkeypatch.setattr(module, "_PICTURE_BYTES", 40 * len(transcript.thumbnails[0.0]))
+    monkeypatch.setattr(module, "_PICTURE_BYTES", 40 * len(transcript.thumbnails[0, 0.0]))
     frames = pictured(timeline(result_of(transcript)))
     assert len(frames) >= 35 and max(frames) > 560 and max(np.diff(frames)) <= 40
 
@@ -102,6 +102,8 @@ def test_frames_of_streams_that_lie_over_each_other_are_told_apart():
     transcript = recorded("again", [(0, 10), (5, 15)], [(12, "First.", None), (31, "Then.", None)])
     section = timeline(result_of(transcript, [AnnotatedEvent(6.0, "First.")]))
     assert [mark["frame"] for mark in section["marks"] if mark["lane"] == "said"] == [12, 31]
+    pictures = dict(zip(section["pictures"]["frames"], section["pictures"]["jpegs"], strict=True))
+    assert pictures[20] != pictures[31]  # both at 10 s
     assert section["starts"] == [0, 21] and section["spans"] == [[0, 10], [5, 15]]
 
 
@@ -128,8 +130,8 @@ def test_queries_stand_at_their_own_time_also_those_that_nobody_answers():
 @pytest.mark.slow
 def test_a_frame_that_is_not_the_one_pointed_at_says_its_own_time(opened, monkeypatch):
     transcript = recorded("few", [(0, 100)], [(40, "One.", None), (160, "Two.", None)])
-    del transcript.thumbnails[80.0]
-    monkeypatch.setattr(module, "_PICTURE_BYTES", len(transcript.thumbnails[20.0]))
+    del transcript.thumbnails[0, 80.0]
+    monkeypatch.setattr(module, "_PICTURE_BYTES", len(transcript.thumbnails[0, 20.0]))
     page = opened(result_of(transcript))
     assert page.locator(".frame figcaption").text_content() == "Frame at 00:20.00"
     page.locator("#marks tr[data-lane=said]").last.click()

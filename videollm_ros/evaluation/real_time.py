@@ -46,8 +46,7 @@ def transcribe_in_real_time(
         model: the model.
         recording: what it watches.
         settings: those of the runtime.
-        queries: what is asked when. One of the recording itself is asked between the images that were recorded before
-            and after it.
+        queries: what is asked when, see `transcribe`.
         clock: seconds on a clock that never goes back.
 
     Raises:
@@ -57,19 +56,16 @@ def transcribe_in_real_time(
     """
     settings = settings or AssistantSettings()
     transcript = Transcript(recording.name)
-    fps = settings.stream.fps or model.config.frame_fps
-    watched = WatchedTime(transcript, fps, settings.stream.max_gap)
+    watched = WatchedTime(transcript, settings.stream.fps or model.config.frame_fps, settings.stream.max_gap)
     listener = TranscriptListener(watched, clock)
     with AssistantStream(model, settings, [listener], load_image=lambda image: image.decode(), clock=clock) as stream:
         show = _Show(stream, listener, [*recording.queries(), *queries], settings.stream.max_gap, clock)
         show.run(recording)
-        if not stream.wait_until_idle(_FINISHES_WITHIN):
-            transcript.notes.append(f"What was not read {_FINISHES_WITHIN:g} s after the last image was left unread.")
         snapshot = stream.snapshot()
-    if not transcript.decisions:
-        raise RecordingError(f"{recording.name} gives no frame to watch. {' '.join(transcript.notes)}")
     show.finish()
     watched.finish(model.config)
+    if not transcript.decisions:
+        raise RecordingError(f"{recording.name} gives no frame to watch. {' '.join(transcript.notes)}")
     _count_frames(transcript, snapshot, listener)
     return transcript
 
@@ -102,7 +98,7 @@ class _Show:
         self._pauses: list[float] = []  # seconds of those that were shortened
 
     def run(self, recording: Recording) -> None:
-        """Show the whole recording, and ask everything that does not lie behind its end.
+        """Show the whole recording, ask everything that does not lie behind its end, and wait for what is left to do.
 
         Raises:
             BagError, VideoError: the recording cannot be read to its end.
@@ -132,6 +128,9 @@ class _Show:
         if before is not None and self._recorded:
             latest = self._recorded[-1].recorded or 0
             self._ask_recorded(latest + 1, at + min((latest - before.recorded) / NANOSECONDS, self._longest))
+        if not self._stream.wait_until_idle(_FINISHES_WITHIN):
+            unread = f"What was not read {_FINISHES_WITHIN:g} s after the last image was left unread."
+            self._transcript.notes.append(unread)
 
     def finish(self) -> None:
         """Note what was not asked, not answered, and not shown as it was recorded."""

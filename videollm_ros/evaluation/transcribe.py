@@ -107,7 +107,7 @@ class Watcher:
             self._policy.forget()
         self._ask(batch)
         for stamp, picture in zip(batch.stamps, batch.thumbnails, strict=bool(batch.thumbnails)):
-            transcript.thumbnails[self._time(stamp)] = picture
+            transcript.thumbnails[self._stream, self._time(stamp)] = picture
         stamps = [to_seconds(stamp) for stamp in batch.stamps]
         images = list(zip(batch.stamps, batch.recorded or batch.stamps, strict=True))
         self._note_events(self.session.observe_embeds(batch.embeds, stamps, self._policy.may_speak, images))

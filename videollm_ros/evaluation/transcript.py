@@ -85,8 +85,8 @@ class Transcript:
     """Images read, refused and so on, to show in the report."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what is unusual in the recording."""
-    thumbnails: dict[float, bytes] = field(default_factory=dict)
-    """Small JPEGs of frames by their time in seconds. Not stored in the transcript's files."""
+    thumbnails: dict[tuple[int, float], bytes] = field(default_factory=dict)
+    """Small JPEGs of frames by their stream and their time in seconds. Not stored in the transcript's files."""
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Mean and longest seconds per stage of a replay in real time. Not stored in the transcript's files."""
     timings: dict[str, float] = field(default_factory=dict)

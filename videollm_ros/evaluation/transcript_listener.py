@@ -72,7 +72,7 @@ class TranscriptListener(StreamListener):
         self.shown.append(shown.at)
         self._decided_at = self._clock()
         if frame.pixels is not None:
-            self.transcript.thumbnails[moment] = thumbnail(np.asarray(frame.pixels))
+            self.transcript.thumbnails[stream, moment] = thumbnail(np.asarray(frame.pixels))
 
     def on_utterance(self, update: UtteranceUpdate) -> None:
         """Note an utterance and how late it came."""

@@ -121,12 +121,12 @@ def _frames_of(decisions: Sequence[Decision], listed: Iterable[Said]) -> list[in
     Both are in the order of the recording, so the search for each goes on where that for the one before it ended. A
     stamp may come again where the stamps jump back. Then it is rather the frame at which the model spoke.
     """
-    numbers: dict[int, list[int]] = {}
+    numbers: dict[tuple[int, int | None], list[int]] = {}
     for number, each in enumerate(decisions):
-        numbers.setdefault(each.stamp, []).append(number)
+        numbers.setdefault((each.stamp, each.recorded), []).append(number)
     frames, at = [], 0
     for said in listed:
-        there = [number for number in numbers.get(said.stamp, []) if number >= at]
+        there = [number for number in numbers.get((said.stamp, said.recorded), []) if number >= at]
         at = next((n for n in there if decisions[n].decision != SILENT), there[0] if there else at)
         frames.append(at)
     return frames
@@ -142,7 +142,7 @@ def _first_frame(times: np.ndarray, time: float) -> int:
 
 def _pictures(transcript: Transcript, marks: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     """Choose the frames to show: those in which something was said, those that show an event, then evenly others."""
-    pictures = [transcript.thumbnails.get(each.time) for each in transcript.decisions]
+    pictures = [transcript.thumbnails.get((each.stream, each.time)) for each in transcript.decisions]
     spoken = [mark["frame"] for mark in marks if mark["lane"] not in ("happened", "asked")]
     shown = [mark["frame"] for mark in marks if mark["lane"] in ("happened", "asked")]
     room, chosen = _PICTURE_BYTES, {}
