@@ -131,8 +131,8 @@ def test_a_query_is_asked_in_the_stream_in_which_it_was_recorded(demo_model, sim
     assert answered(transcript) == [(1, 3.0, 3.0)]
     assert [(query.time, query.text) for query in transcript.queries] == [(3.0, "What is on the table?")]
     replay = Replay(demo_model, recording, AssistantSettings())
-    for threshold in (0.5, 0.9):
-        assert answered(replay.run(threshold)) == [(1, 3.0, 3.0)]
+    for swept in replay.run((0.5, 0.9)):
+        assert answered(swept) == [(1, 3.0, 3.0)]
 
 
 def test_a_query_between_the_last_frame_of_a_stream_and_a_jump_is_answered_before_the_jump(
