@@ -229,9 +229,9 @@ def test_a_limit_hides_nothing_that_is_missing_and_frames_are_counted_without_de
     [
         ("stream", ["--threshold", "nan"], "a probability from 0 to 1"),
         ("stream", ["--threshold", "7"], "a probability from 0 to 1"),
-        ("dialogues", ["--tolerance", "nan"], "tolerance is a number of seconds"),
-        ("dialogues", ["--tolerance", "inf"], "tolerance is a number of seconds"),
-        ("dialogues", ["--fps", "nan"], "the rate is not negative"),
+        ("dialogues", ["--tolerance", "nan"], "a number of seconds from 0"),
+        ("dialogues", ["--tolerance", "inf"], "a number of seconds from 0"),
+        ("dialogues", ["--fps", "nan"], "a rate in Hz from 0 to 1000"),
         ("dialogues", ["--match", "judge"], "--judge-model"),
         ("lta", ["--window", "-4"], "--window -4"),
         ("coin", ["--window", "-4"], "--window -4"),

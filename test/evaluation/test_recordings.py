@@ -21,6 +21,7 @@ from videollm_ros.media.images import to_rgb
 from videollm_ros.sim.video import write_video
 
 DEMO = Path(__file__).parents[2] / "checkpoints" / "demo"
+RECORDED_LATE = 30_000_000  # nanoseconds between the stamp and the recording of each image of simulated_bags
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +106,10 @@ def test_the_mcap_opens_with_rosbags_alone_and_lies_on_the_recordings_clock(resu
     assert [message.kind for message in written] == [int(bool(message.query)) for message in written]
     for recorded, message in messages["/evaluation/utterance"]:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        assert recorded == stamp and stamp in stamps and message.header.frame_id == "camera"
+        assert recorded == stamp + RECORDED_LATE and stamp in stamps and message.header.frame_id == "camera"
     assert len(messages["/evaluation/speak_probability"]) == tabletop.num_frames(2.0)
-    told = [(recorded - simulated_bags.START, message.data) for recorded, message in messages["/evaluation/annotation"]]
+    begin = simulated_bags.START + RECORDED_LATE
+    told = [(recorded - begin, message.data) for recorded, message in messages["/evaluation/annotation"]]
     assert told == [(pytest.approx(event.time * 1e9, abs=1), event.text) for event in tabletop.events]
 
 
@@ -171,7 +173,7 @@ def test_stamps_that_stand_still_are_said_and_the_recorded_times_help(demo_model
     messages = [("/camera", simulated_bags.START + i * 500_000_000, picture) for i in range(5)]
     bag = simulated_bags.write_bag(tmp_path / "bag", messages)
     stuck = transcribe(demo_model, BagRecording(bag))
-    assert len(stuck.decisions) == 1 and "same stamp" in stuck.notes[0]
+    assert len(stuck.decisions) == 1 and "--stamps recorded" in stuck.notes[0]
     assert len(transcribe(demo_model, BagRecording(bag, stamps="recorded")).decisions) == 5
 
 
@@ -187,7 +189,7 @@ def test_a_query_before_the_first_image_is_answered_at_it_and_one_behind_the_end
         (simulated_bags.START, "What is on the table?")
     ]
     assert transcript.decisions[0].decision == "answers"
-    assert transcript.notes == ["1 queries lie behind the last frame and were not asked."]
+    assert transcript.notes == ["1 query lies behind the last frame and was not asked."]
 
 
 def test_the_frame_rate_is_that_of_the_model_or_the_one_that_is_asked_for(demo_model, bags, tabletop):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that begins where a decision differs is the same as a run from the beginning."""
 
+import weakref
+
 import pytest
 
 from videollm_ros.assistant import AssistantSettings, StreamSettings
@@ -9,7 +11,7 @@ from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.evaluation.recording import VideoRecording
 from videollm_ros.evaluation.replay import Replay, first_difference
 from videollm_ros.evaluation.sweep import choose
-from videollm_ros.evaluation.transcribe import transcribe
+from videollm_ros.evaluation.transcribe import Watcher, transcribe
 from videollm_ros.evaluation.transcript import Decision
 from videollm_ros.live import SpeakRule
 from videollm_ros.sim import Tabletop
@@ -26,14 +28,34 @@ def test_a_replay_says_what_a_whole_run_says_and_reads_less(unsure_model, tmp_pa
     recording, settings = VideoRecording(tmp_path / "table.mp4"), AssistantSettings(stream=StreamSettings(rule=form))
     replay = Replay(unsure_model, recording, settings, QUERIES)
     said = set()
-    for threshold in THRESHOLDS:
+    for threshold, got in zip(THRESHOLDS, replay.run(THRESHOLDS), strict=True):
         whole = AssistantSettings(stream=StreamSettings(threshold=threshold, rule=form))
-        expected, got = transcribe(unsure_model, recording, whole, QUERIES), replay.run(threshold)
+        expected = transcribe(unsure_model, recording, whole, QUERIES)
         assert got.utterances == expected.utterances
         assert got.decisions == expected.decisions and got.held_back == expected.held_back
         said.add(len(got.utterances) + len(got.held_back))
     assert len(said) > 2, "the thresholds make no difference: this test shows nothing"
     assert replay.frames_read < len(THRESHOLDS) * len(expected.decisions)
+
+
+@pytest.mark.slow
+def test_few_copies_of_a_run_are_held_and_none_in_the_end(unsure_model, tmp_path):
+    write_video(Tabletop(9003, seconds=30.0), tmp_path / "table.mp4", fps=6.0)
+    settings = AssistantSettings(stream=StreamSettings(fps=6.0))
+    replay = Replay(unsure_model, VideoRecording(tmp_path / "table.mp4"), settings)
+    fork, made, alive = Watcher.fork, weakref.WeakSet(), []
+
+    def counted(watcher):
+        copy = fork(watcher)
+        made.add(copy)
+        alive.append(len(made))
+        return copy
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Watcher, "fork", counted)
+        assert len(list(replay.run([0.3, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95]))) == 7
+    assert 1 < max(alive) <= 6 and len(alive) > 6  # four, the one that goes on, and one that takes another's place
+    assert replay.copies_held == 0
 
 
 def decision(p_silence, kind):

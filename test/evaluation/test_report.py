@@ -39,7 +39,7 @@ def an_hour() -> tuple[Transcript, list[AnnotatedEvent]]:
         probability = float(rng.uniform(0.8, 1.0) if index in said else rng.beta(1, 30))
         decision = "speaks" if index in said else "silent"
         transcript.decisions.append(Decision(stamp, moment, 0, probability, 0.725, decision))
-        transcript.thumbnails[moment] = thumbnail(picture)
+        transcript.thumbnails[0, moment] = thumbnail(picture)
         if index in said:
             transcript.utterances.append(Said(stamp, moment, said[index], speak_probability=probability))
     transcript.utterances.append(Said(0, 0.0, HOSTILE, query="What is it?"))
@@ -156,7 +156,7 @@ def test_scrolling_zooms_and_dragging_moves(open_page):
 
 def test_pointing_at_an_utterance_shows_its_frame_and_a_row_leads_to_it(open_page):
     page = open_page()
-    row = page.locator("#marks tr[data-lane=said]").nth(300)
+    row = page.locator("#marks tr[data-lane=said]").last  # a late one has its own frame as well
     text = row.locator("td.text div").first.text_content()
     row.click()
     page.wait_for_timeout(300)
@@ -164,6 +164,9 @@ def test_pointing_at_an_utterance_shows_its_frame_and_a_row_leads_to_it(open_pag
     assert end - begin <= 30.1
     assert page.locator(".frame .words").text_content() == text
     assert page.locator(".frame img").get_attribute("src").startswith("data:image/jpeg;base64,")
+    time = float(row.locator("td.number").text_content().removesuffix(" s"))
+    assert time > 3500 and page.locator(".frame img").get_attribute("alt") == f"The frame at {time:.2f} s"
+    assert page.locator(".frame figcaption.other").count() == 0
 
 
 def test_an_hour_is_drawn_and_answers_in_two_seconds_of_a_machine_that_is_free(open_page):

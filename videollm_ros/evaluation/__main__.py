@@ -14,13 +14,28 @@ from pathlib import Path
 from videollm_ros.demo_checkpoint import demo_checkpoint
 from videollm_ros.evaluation.arguments import add_recording_commands, add_window
 from videollm_ros.evaluation.benchmarks.options import COMMANDS, add_benchmark_commands
+from videollm_ros.evaluation.option_ranges import check_numbers
+from videollm_ros.evaluation.output_folder import BENCHMARK, refuse_other_results
 from videollm_ros.live import DEFAULT_THRESHOLD, CheckpointError, LiveModel
 
 
 def main() -> int:
-    """Evaluate and return the exit code: 0, 1 where items failed, or 2 where something that was given is of no use."""
+    """Evaluate and return the exit code.
+
+    Returns:
+        0, 1 where recordings or items failed, 2 where something that was given is of no use, 130 where Ctrl-C ended it.
+    """
     parser = _parser()
     given = parser.parse_args()
+    try:
+        return _evaluate(parser, given)
+    except KeyboardInterrupt as interrupt:
+        again = "interrupted. The same command goes on where it stood." if given.command in COMMANDS else ""
+        print(f"\nvideollm-evaluate: {interrupt or again or 'interrupted. Nothing is written.'}", file=sys.stderr)
+        return 130
+
+
+def _evaluate(parser: argparse.ArgumentParser, given: argparse.Namespace) -> int:
     if given.command != "simulator":
         return _run(given)
     for path in (given.json, given.transcripts):
@@ -125,6 +140,9 @@ def _run(given: argparse.Namespace) -> int:
         "sweep": sweep,
     }
     try:
+        check_numbers(given)
+        if given.command in COMMANDS:
+            refuse_other_results(given.output, BENCHMARK)
         return run[given.command](given) or 0
     except (OSError, ValueError) as error:
         print(f"videollm-evaluate: {error}", file=sys.stderr)

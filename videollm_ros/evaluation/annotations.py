@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+_MOST_SECONDS = 4e9
+"""Unix times in seconds lie below it, so that a note can say what they are. In nanoseconds it fits a bag's clock."""
 
 
 class AnnotationError(ValueError):
@@ -39,6 +41,8 @@ class AnnotatedQuery:
     text: str
     answer: str | None = None
     """The right answer. None when the answer is not to be judged."""
+    recorded: int | None = None
+    """When it was recorded, in nanoseconds on the recorder's clock. None when it does not come from the recording."""
 
 
 def read_events(path: str | Path) -> list[AnnotatedEvent]:
@@ -76,13 +80,13 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path} cannot be read as annotations: {error}.") from error
-    for number, row in enumerate(text.splitlines(), 1):
+    for number, row in enumerate(text.split("\n"), 1):  # JSON may hold what splitlines() takes for the end of a line
         if not row.strip():
             continue
         where = f"{path}, line {number}"
         try:
             line = json.loads(row)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise AnnotationError(f"{where}, is not JSON: {error}.") from error
         if not isinstance(line, dict):
             shape = '{"time": 1.5, "text": "..."}'
@@ -92,9 +96,20 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _seconds(line: dict[str, Any], key: str, where: str) -> float:
     value = line.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise AnnotationError(f"{where}: {key} is a number of seconds since the first image, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST_SECONDS:
+        raise AnnotationError(
+            f"{where}: {key} is a number of seconds since the first image, up to {_MOST_SECONDS:g}, "
+            f"not {_shorten(value)}."
+        )
     return float(value)
+
+
+def _shorten(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def _end(line: dict[str, Any], where: str) -> float | None:
@@ -109,5 +124,9 @@ def _end(line: dict[str, Any], where: str) -> float | None:
 def _text(line: dict[str, Any], key: str, where: str) -> str:
     value = line.get(key)
     if not isinstance(value, str) or not value.strip():
-        raise AnnotationError(f"{where}: {key} is what should be said, not {value!r}.")
+        raise AnnotationError(f"{where}: {key} is what should be said, not {_shorten(value)}.")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise AnnotationError(f"{where}: {key} holds half a character at {error.start}, a lone surrogate.") from error
     return value

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import argparse
-import math
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from videollm_ros.assistant import AssistantSettings, ContextSettings, SpeechSettings, StreamSettings
+from videollm_ros.evaluation.option_ranges import check_numbers
 from videollm_ros.evaluation.scores.judged import ScoreSettings
 from videollm_ros.evaluation.scores.words import ExactMatcher, Matcher, SimulatorMatcher
-from videollm_ros.live import DEFAULT_THRESHOLD, SpeakRule
+from videollm_ros.live import DEFAULT_THRESHOLD
 from videollm_ros.live.speak_rule import Form
 
 MATCHERS = ("exact", "simulator", "similarity", "judge")
@@ -60,7 +59,12 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:  # type: ignore[
 
 
 def _add_annotations(parser: argparse.ArgumentParser, needed: bool) -> None:
-    parser.add_argument("--queries", type=Path, help='what is asked: JSON lines {"time": seconds, "text": "..."}')
+    parser.add_argument(
+        "--queries",
+        type=Path,
+        help='what is asked: JSON lines {"time": seconds, "text": "..."}; of every recording, '
+        "or a folder with NAME.jsonl for each",
+    )
     parser.add_argument(
         "--annotations",
         type=Path,
@@ -129,14 +133,9 @@ def watch_settings(given: argparse.Namespace) -> AssistantSettings:
     """Return how the model watches.
 
     Raises:
-        ValueError: a value is out of its range.
+        ValueError: a number among the options is of no use.
     """
-    if not 0 <= given.fps < math.inf or not given.max_gap > 0:
-        raise ValueError(
-            f"--fps {given.fps} and --max-gap {given.max_gap}: the rate is not negative, the gap above 0 s."
-        )
-    _check_window(given)
-    SpeakRule(given.threshold, given.rule)  # says what is no probability before a model is loaded
+    check_numbers(given)
     return AssistantSettings(
         stream=StreamSettings(
             fps=given.fps,
@@ -157,16 +156,13 @@ def score_settings(given: argparse.Namespace) -> ScoreSettings:
     Raises:
         ValueError: a value is out of its range, or what a matcher needs is missing.
     """
-    return replace(_seconds(given), matcher=_matcher(given))
-
-
-def _seconds(given: argparse.Namespace) -> ScoreSettings:
     return ScoreSettings(
         tolerance=given.tolerance,
         reply_seconds=given.reply_seconds,
         repeat_seconds=given.repeat_seconds,
         late_seconds=given.late_seconds,
         every_seconds=given.every_seconds,
+        matcher=_matcher(given),
     )
 
 
@@ -176,24 +172,12 @@ def check_options(given: argparse.Namespace) -> None:
     Raises:
         ValueError: a value is out of its range, an option is missing, or a task is named twice.
     """
-    _check_window(given)
-    if hasattr(given, "max_gap"):
-        watch_settings(given)
-    elif hasattr(given, "threshold"):
-        SpeakRule(given.threshold)
+    check_numbers(given)
     if hasattr(given, "tolerance"):
-        _seconds(given)
         _check_judge(given)
-    if not getattr(given, "seconds_before", 0.0) >= 0:
-        raise ValueError(f"--seconds-before {given.seconds_before}: a number of seconds is not negative.")
     tasks = getattr(given, "tasks", [])
     if len(set(tasks)) < len(tasks):
         raise ValueError(f"--tasks {' '.join(tasks)}: name each task once.")
-
-
-def _check_window(given: argparse.Namespace) -> None:
-    if getattr(given, "window", 0) < 0:
-        raise ValueError(f"--window {given.window}: a number of frames is not negative.")
 
 
 def _check_judge(given: argparse.Namespace) -> None:

@@ -50,6 +50,16 @@ def describe_checkpoint(checkpoint: str | Path, model: LiveModel) -> dict[str, A
     return described | {"device": name, "dtype": str(model.dtype).removeprefix("torch.")}
 
 
+def describe_annotations(path: Path | None) -> str | None:
+    """Identify a file, or the .jsonl files of a folder, by name and SHA-256. None when nothing is given."""
+    if path is None:
+        return None
+    total = hashlib.sha256()
+    for each in sorted(path.rglob("*.jsonl")) if path.is_dir() else [path]:
+        total.update(each.name.encode() + b"\0" + each.read_bytes())
+    return f"{path.resolve().name}, sha256 {total.hexdigest()}"
+
+
 def hash_folder(folder: Path) -> str:
     """Return the SHA-256 of a checkpoint's weights, configuration and tokenizer."""
     total = hashlib.sha256()

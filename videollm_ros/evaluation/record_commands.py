@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from videollm_ros.assistant import AssistantSettings
 from videollm_ros.demo_checkpoint import demo_checkpoint
-from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotationError, read_events, read_queries
-from videollm_ros.evaluation.arguments import score_settings, watch_settings
-from videollm_ros.evaluation.provenance import describe_checkpoint, versions
+from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.arguments import watch_settings
+from videollm_ros.evaluation.fitting import events_outside
+from videollm_ros.evaluation.opened import Annotated, Opened, open_annotated, open_recordings
+from videollm_ros.evaluation.output_folder import SEVERAL, SINGLE, check_output, naming, whole_result
+from videollm_ros.evaluation.provenance import describe_annotations, describe_checkpoint, versions
 from videollm_ros.evaluation.real_time import transcribe_in_real_time
-from videollm_ros.evaluation.recording import BagRecording, Recording, VideoRecording, find_videos
 from videollm_ros.evaluation.report.page import write_report, write_summary
 from videollm_ros.evaluation.results import (
     Result,
@@ -35,106 +37,154 @@ from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 
 
-def evaluate_recordings(given: argparse.Namespace) -> None:
+@dataclasses.dataclass
+class _Work:
+    """Hold what is to be done on every recording alike."""
+
+    given: argparse.Namespace
+    watching: AssistantSettings
+    scoring: ScoreSettings
+    model: LiveModel
+    provenance: dict[str, Any]
+    several: bool
+
+    def folder(self, name: str) -> Path:
+        """Return where the results of a recording go."""
+        output: Path = self.given.output
+        return output / name if self.several else output
+
+
+def evaluate_recordings(given: argparse.Namespace) -> int:
     """Do what `bag` or `video` was asked to.
+
+    Returns:
+        the exit code: 0, or 1 where a recording failed or broke off.
 
     Raises:
         ValueError, OSError: the recordings, the annotations, the checkpoint or the settings are of no use.
+        KeyboardInterrupt: it was interrupted. The message says what is written.
     """
-    watching, scoring = watch_settings(given), score_settings(given)
+    watching = watch_settings(given)
     if given.window and given.real_time:
         raise ValueError("--window is a baseline to compare with, which the node has not: leave out --real-time.")
     recordings = open_recordings(given)
-    # What is of no use is said before a model is loaded.
-    events = [events_of(given.annotations, recording, len(recordings)) for recording in recordings]
-    queries = [] if given.queries is None else read_queries(given.queries)
+    several = recordings.count > 1
+    check_output(given.output, SEVERAL if several else SINGLE)
+    annotated = open_annotated(given, recordings)
+    scoring = annotated.scoring
     checkpoint = given.checkpoint or demo_checkpoint()
     model = LiveModel.from_pretrained(checkpoint, device=given.device, dtype=given.dtype)
     provenance = {
-        "settings": describe_settings(given, watching, scoring, model),
+        "settings": describe_settings(given, watching, scoring, model, recordings.opened),
         "checkpoint": describe_checkpoint(checkpoint, model),
         "versions": versions(),
     }
-    results = []
-    for recording, happened in zip(recordings, events, strict=True):
-        if given.real_time:
-            transcript = transcribe_in_real_time(model, recording, watching, queries)
-        else:
-            transcript = transcribe_with_progress(model, recording, watching, queries, given.window)
-        asked = [*recording.queries(), *queries]
-        results.append(make_result(transcript, happened, asked, scoring))
-        folder = given.output if len(recordings) == 1 else given.output / recording.name
-        metrics = make_metrics(results[-1:], scoring, provenance)
-        write_result(results[-1], metrics, folder)
-        write_report(results[-1], metrics, folder / "report.html")
-    metrics = make_metrics(results, scoring, provenance)
-    if len(results) > 1:
-        write_metrics(metrics, given.output)
-        write_summary(results, metrics, given.output / "report.html")
+    work = _Work(given, watching, scoring, model, provenance, several)
+    results = _evaluate_each(work, annotated)
+    if several:
+        metrics = make_metrics(results, scoring, provenance | {"of": recordings.count, "failed": recordings.failed})
+        with whole_result(given.output) as new:
+            _write_overall(results, metrics, new)
+    else:
+        metrics = make_metrics(results, scoring, provenance)
     _print(results, metrics, given.output)
+    return 1 if recordings.failed or any(each.breaks_off for each in recordings.opened) else 0
 
 
-def open_recordings(given: argparse.Namespace) -> list[Recording]:
-    """Open the recordings that the command line names.
-
-    Raises:
-        BagError, VideoError: one cannot be read.
-        ValueError: two have the same name.
-    """
-    recordings: list[Recording] = []
-    for path in given.recordings:
-        if given.command == "bag" or (given.command == "sweep" and is_bag(path)):
-            recordings.append(BagRecording(path, given.topic, given.query_topic, given.stamps))
-        else:
-            recordings += [VideoRecording(each, given.rate) for each in find_videos(path)]
-    names = [recording.name for recording in recordings]
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise ValueError(f"Several recordings are named {double[0]}: their results would overwrite each other.")
-    return recordings
-
-
-def is_bag(path: Path) -> bool:
-    """Return whether a path is a rosbag2 recording and not a video."""
-    return path.suffix in (".mcap", ".db3") or (path / "metadata.yaml").is_file()
-
-
-def events_of(annotations: Path | None, recording: Recording, count: int) -> list[AnnotatedEvent] | None:
-    """Read a recording's events. None when nothing was given.
+def _evaluate_each(work: _Work, annotated: Annotated) -> list[Result]:
+    """Evaluate and write recording by recording. Of several, those that fail are listed among the failed.
 
     Raises:
-        AnnotationError: its annotations cannot be read.
+        ValueError, OSError: the only recording, or every recording, failed.
+        KeyboardInterrupt: see `evaluate_recordings`.
     """
-    if annotations is None:
-        return None
-    if annotations.is_dir():
-        path = annotations / f"{recording.name}.jsonl"
-        if not path.is_file():
-            raise AnnotationError(
-                f"There is no {path}: for a recording in which nothing happens, make it an empty file."
-            )
-        return read_events(path)
-    if count > 1:
-        raise AnnotationError(
-            f"{annotations} is one file for {count} recordings: give a folder with NAME.jsonl for each."
-        )
-    return read_events(annotations)
+    results: list[Result] = []
+    recordings = annotated.recordings
+    try:
+        for recording, happened, asked in zip(recordings.opened, annotated.events, annotated.queries, strict=True):
+            try:
+                result = _evaluate(work, recording, happened, asked)
+            except ValueError as error:
+                if not work.several:
+                    raise
+                recordings.failed[recording.name] = str(error)
+                continue
+            _write(work, result)
+            results.append(result)
+    except KeyboardInterrupt:
+        written = ", ".join(str(work.folder(each.transcript.name)) for each in results) or "nothing"
+        raise KeyboardInterrupt(f"interrupted. Written: {written}.") from None
+    if not results:
+        raise ValueError("No recording could be evaluated. " + " ".join(recordings.failed.values()))
+    return results
+
+
+def _evaluate(
+    work: _Work, recording: Opened, events: list[AnnotatedEvent] | None, queries: list[AnnotatedQuery]
+) -> Result:
+    """Let the model watch one recording, and judge what it said.
+
+    Raises:
+        ValueError: the recording gives nothing to watch, or a query cannot be asked.
+    """
+    if work.given.real_time:
+        transcript = transcribe_in_real_time(work.model, recording, work.watching, queries)
+    else:
+        transcript = transcribe_with_progress(work.model, recording, work.watching, queries, work.given.window)
+    transcript.notes += recording.faults
+    if events is not None and transcript.seconds == 0:
+        transcript.notes.append("The recording is 0 s long, so that it is not scored.")
+        events = None
+    if events is not None:
+        transcript.notes += events_outside(transcript, events)
+    return make_result(transcript, events, [*recording.queries(), *queries], work.scoring)
+
+
+def _write(work: _Work, result: Result) -> None:
+    """Write the result of one recording.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    metrics = make_metrics([result], work.scoring, work.provenance)
+    if work.several:  # an older result over all is no longer that of the folders below it
+        for file in ("metrics.json", "report.html"):
+            (work.given.output / file).unlink(missing_ok=True)
+    with whole_result(work.folder(result.transcript.name)) as new:
+        write_result(result, metrics, new)
+        with naming("report.html"):
+            write_report(result, metrics, new / "report.html")
+
+
+def _write_overall(results: Sequence[Result], metrics: dict[str, Any], folder: Path) -> None:
+    with naming("metrics.json"):
+        write_metrics(metrics, folder)
+    with naming("report.html"):
+        write_summary(results, metrics, folder / "report.html")
 
 
 def transcribe_with_progress(
-    model: LiveModel, recording: Recording, watching: AssistantSettings, queries: Sequence[Any], window: int = 0
+    model: LiveModel, recording: Opened, watching: AssistantSettings, queries: Sequence[Any], window: int = 0
 ) -> Transcript:
     """Let the model watch a recording behind a progress bar.
 
     Raises:
         ValueError: see `transcribe`.
     """
-    with tqdm(desc=recording.name, unit="frame", disable=not sys.stderr.isatty()) as bar:
-        return transcribe(model, recording, watching, queries, lambda so_far: _show(bar, so_far), window)
+    seconds, fps = recording.stated_seconds, watching.stream.fps or model.config.frame_fps
+    total = None if seconds is None else int(seconds * fps) + 1
+    with tqdm(desc=recording.name, total=total, unit="frame", disable=not sys.stderr.isatty()) as bar:
+        transcript = transcribe(model, recording, watching, queries, lambda so_far: _show(bar, so_far), window)
+        bar.total = len(transcript.decisions)  # what the recording says of its own length may be wrong
+    return transcript
 
 
 def describe_settings(
-    given: argparse.Namespace, watching: AssistantSettings, scoring: ScoreSettings, model: LiveModel
+    given: argparse.Namespace,
+    watching: AssistantSettings,
+    scoring: ScoreSettings,
+    model: LiveModel,
+    recordings: Sequence[Opened],
 ) -> dict[str, Any]:
     """Return every setting as it stands in metrics.json."""
     return {
@@ -143,9 +193,11 @@ def describe_settings(
         "context": dataclasses.asdict(watching.context),
         "repeat_window": watching.speech.repeat_window,
         "window": getattr(given, "window", 0),
-        "topic": getattr(given, "topic", ""),
+        "topic": ", ".join(dict.fromkeys(getattr(each, "topic", "") for each in recordings)),
         "stamps": getattr(given, "stamps", "media time"),
         "real_time": getattr(given, "real_time", False),
+        "annotations": describe_annotations(given.annotations),
+        "queries": describe_annotations(given.queries),
         **describe_scoring(scoring),
     }
 
@@ -160,8 +212,12 @@ def _print(results: Sequence[Result], metrics: dict[str, Any], output: Path) -> 
     for result in results:
         for note in result.transcript.notes:
             print(f"{result.transcript.name}: {note}", file=sys.stderr)
+    for name, reason in metrics.get("failed", {}).items():
+        print(f"{name}: failed. {reason}", file=sys.stderr)
     said = sum(len(result.transcript.utterances) for result in results)
-    watched = f"{len(results)} recording{'s' * (len(results) != 1)}, {metrics['seconds']:.1f} s"
+    of = metrics.get("of", len(results))
+    many = f"{len(results)} of {of}" if of != len(results) else str(of)
+    watched = f"{many} recording{'s' * (of != 1)}, {metrics['seconds']:.1f} s"
     print(f"{watched}, {metrics['frames']} frames, {said} utterances")
     if "counts" in metrics:
         print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in metrics["counts"].items() if count))
@@ -169,6 +225,6 @@ def _print(results: Sequence[Result], metrics: dict[str, Any], output: Path) -> 
         if isinstance(value, dict) and "interval" in value:
             low, high = value["interval"]
             print(f"{name:24} {value['value']:.4f} [{low:.4f}, {high:.4f}]")
-        elif isinstance(value, int | float) and name not in ("frames", "seconds"):
+        elif isinstance(value, int | float) and name not in ("frames", "seconds", "of"):
             print(f"{name:24} {value:.4f}")
     print(f"written to {output}; look at {output / 'report.html'}")

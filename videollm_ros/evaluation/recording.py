@@ -7,7 +7,7 @@ Whatever it is, its frames are sampled by their stamps exactly as the node sampl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,10 +15,9 @@ from typing import Protocol
 import numpy as np
 
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.media.bags import Bag, BagImage, to_seconds
+from videollm_ros.media.bags import Bag, BagImage
 from videollm_ros.media.images import to_rgb
-from videollm_ros.media.sampling import StampSampler
-from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video
+from videollm_ros.media.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError, open_video, stated_duration
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,13 @@ class RecordedImage:
     frame_id: str
     decode: Callable[[], np.ndarray]
     """Return uint8 RGB [H, W, 3]. Raises `media.images.ImageError` when it cannot be decoded."""
+    recorded: int = -1
+    """When it was recorded, in nanoseconds on the recorder's clock. Where that is not given, it is the stamp."""
 
-
-@dataclass(frozen=True)
-class SampledImage:
-    """Hold an image that becomes a frame of the stream."""
-
-    image: RecordedImage
-    new_stream: bool
-    """Whether a stream begins with it: the first image, one after a jump back, or one after a long gap."""
+    def __post_init__(self) -> None:
+        """Take the stamp where nothing else is known."""
+        if self.recorded < 0:
+            object.__setattr__(self, "recorded", self.stamp)
 
 
 class Recording(Protocol):
@@ -55,26 +52,6 @@ class Recording(Protocol):
         """Return the queries that were recorded with the images."""
 
 
-def sample(images: Iterable[RecordedImage], fps: float, max_gap: float) -> Iterator[SampledImage | None]:
-    """Choose the images that become frames, by their stamps alone.
-
-    Args:
-        images: all images in order.
-        fps: frames per second of the recording's time.
-        max_gap: seconds between two images above which a new stream begins.
-
-    Yields:
-        each image that is taken, and None for an image that is not. One after a jump of the stamps comes with the next.
-    """
-    sampler = StampSampler(fps, max_gap)
-    for image in images:
-        taken = sampler.take(to_seconds(image.stamp), image)
-        yield from (SampledImage(each.image, each.begins_stream) for each in taken)
-        if not taken:
-            yield None
-    yield from (SampledImage(each.image, each.begins_stream) for each in sampler.confirm())
-
-
 class BagRecording:
     """Read the images of one topic of a rosbag2 recording.
 
@@ -83,24 +60,30 @@ class BagRecording:
         topic: the image topic. Empty takes the only one there is.
         query_topic: a std_msgs/String topic with queries. None reads none, empty takes the only one there is.
         stamps: "header" takes the time of the header's stamps, "recorded" the time of the recording.
+        tolerant: leave out messages that cannot be read, and end where the recording breaks off. `faults` says so.
 
     Raises:
         BagError: the bag or the topic cannot be read.
     """
 
     def __init__(
-        self, path: str | Path, topic: str = "", query_topic: str | None = None, stamps: str = "header"
+        self,
+        path: str | Path,
+        topic: str = "",
+        query_topic: str | None = None,
+        stamps: str = "header",
+        tolerant: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._tolerant = Path(path), tolerant
         self._stamps = stamps
+        self.name = _name(self.path)
+        self.faults: list[str] = []
+        """Sentences about what could not be read. Known once all images were read, as is `breaks_off`."""
+        self.breaks_off = False
         with Bag(path) as bag:
+            self.stated_seconds: float | None = bag.seconds
             self.topic = bag.image_topic(topic)
             self._query_topic = None if query_topic is None else bag.text_topic(query_topic)
-
-    @property
-    def name(self) -> str:
-        """Return the name of the recording's folder or file."""
-        return self.path.resolve().stem
 
     def images(self) -> Iterator[RecordedImage]:
         """Yield every image of the topic.
@@ -108,22 +91,29 @@ class BagRecording:
         Raises:
             BagError: the recording breaks off or holds a message that cannot be read.
         """
-        with Bag(self.path) as bag:
+        with Bag(self.path, tolerant=self._tolerant) as bag:
             for image in bag.images(self.topic):
-                yield RecordedImage(self._stamp(image), image.message.header.frame_id, _decoder(image))
+                frame_id = image.message.header.frame_id
+                yield RecordedImage(self._stamp(image), frame_id, _decoder(image), image.recorded)
+            self.faults, self.breaks_off = bag.faults, bool(bag.breaks_off)
 
     def queries(self) -> list[AnnotatedQuery]:
-        """Return the texts of the query topic, each at the stamp of the newest image recorded before it.
+        """Return the texts of the query topic in the order in which they were recorded.
+
+        Their time here is the stamp of the newest image recorded before them. It is right where the stamps never jump.
+        Where each is asked goes by when it was `recorded`.
 
         Raises:
             BagError: the recording breaks off or holds a message that cannot be read.
         """
         if self._query_topic is None:
             return []
-        with Bag(self.path) as bag:
+        with Bag(self.path, tolerant=self._tolerant) as bag:
             first = next(bag.images(self.topic)).stamp
             texts = list(bag.texts(self._query_topic, self.topic))
-        return [AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text) for text in texts]
+        return [
+            AnnotatedQuery(((text.stamp or first) - first) / 1e9, text.text, recorded=text.recorded) for text in texts
+        ]
 
     def _stamp(self, image: BagImage) -> int:
         return image.stamp if self._stamps == "header" else image.recorded
@@ -132,20 +122,24 @@ class BagRecording:
 class VideoRecording:
     """Read a video file or a folder of images. Its clock begins at 0."""
 
-    def __init__(self, path: str | Path, rate: float = 0.0) -> None:
+    def __init__(self, path: str | Path, rate: float = 0.0, tolerant: bool = False) -> None:
         """Open it.
 
         Args:
             path: the video file or the folder of images.
             rate: Hz at which the pictures were taken. 0 takes the media's own rate, of a folder 30 Hz.
+            tolerant: end where the file breaks off. `faults` says so.
         """
-        self.path = Path(path)
-        self._rate = rate
+        self.path, self._rate, self._tolerant = Path(path), rate, tolerant
+        self.name = _name(self.path)
+        self.faults: list[str] = []
+        """Sentences about what could not be read. Known once all pictures were read, as is `breaks_off`."""
+        self.breaks_off = False
 
     @property
-    def name(self) -> str:
-        """Return the name of the file or the folder."""
-        return self.path.resolve().stem
+    def stated_seconds(self) -> float | None:
+        """Return how long it is by its own account. None when that is not known."""
+        return None if self._rate else stated_duration(self.path)
 
     def images(self) -> Iterator[RecordedImage]:
         """Yield every picture.
@@ -153,8 +147,14 @@ class VideoRecording:
         Raises:
             VideoError: it cannot be read, or not any further.
         """
-        for frame in open_video(self.path, self._rate):
-            yield RecordedImage(round(frame.time * 1e9), "video", lambda frame=frame: frame.rgb)  # type: ignore[misc]
+        frames = open_video(self.path, self._rate)  # raises where the first cannot be read
+        try:
+            for frame in frames:
+                yield RecordedImage(round(frame.time * 1e9), "video", lambda frame=frame: frame.rgb)  # type: ignore[misc]
+        except VideoError as error:
+            if not self._tolerant:
+                raise
+            self.faults, self.breaks_off = [f"{error} What came before was watched."], True
 
     def queries(self) -> list[AnnotatedQuery]:
         """Return nothing: a video has no queries."""
@@ -176,6 +176,12 @@ def find_videos(path: str | Path) -> list[Path]:
     if not videos and not any(each.suffix.lower() in IMAGE_SUFFIXES for each in path.iterdir()):
         raise VideoError(f"{path} holds neither videos nor images.")
     return videos or [path]
+
+
+def _name(path: Path) -> str:
+    """Return the name of a folder, or of a file without its suffix."""
+    path = path.resolve()
+    return path.name if path.is_dir() else path.stem
 
 
 def _decoder(image: BagImage) -> Callable[[], np.ndarray]:

@@ -4,29 +4,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from videollm_ros.assistant import AssistantSettings
 from videollm_ros.evaluation.annotations import AnnotatedQuery
-from videollm_ros.evaluation.encoder import Batch, Encoder
+from videollm_ros.evaluation.encoder import Encoder
 from videollm_ros.evaluation.recording import Recording
 from videollm_ros.evaluation.transcribe import Watcher
 from videollm_ros.evaluation.transcript import ANSWERS, SPEAKS, Decision, Transcript
 from videollm_ros.live import LiveModel, SpeakRule
 from videollm_ros.live.speak_rule import Form
 
-_SNAPSHOTS = 12  # of a run: each holds a whole KV cache
+_EVERY = 12  # parts of a recording at whose beginnings a run may be copied
+_HELD = 4  # copies held at the same time: each holds a whole KV cache
+
+
+@dataclass
+class _Start:
+    """Say from where a run at a threshold may go on: a copy of an earlier run before one of its batches."""
+
+    batch: int
+    watcher: Watcher
 
 
 @dataclass
 class _Run:
-    """One run over a recording, and copies of it at several of its batches."""
+    """One run over a recording."""
 
     rule: SpeakRule
     transcript: Transcript
-    snapshots: dict[int, Watcher] = field(default_factory=dict)  # number of a batch -> the watcher before it
 
 
 class Replay:
@@ -52,50 +60,75 @@ class Replay:
         self._model, self._settings = model, settings
         self._queries = [*recording.queries(), *queries]
         self._seen = Transcript(recording.name)
-        self._batches: list[Batch] = list(Encoder(model, recording, settings.stream, self._seen))
+        warning = model.config.rate_warning(settings.stream.fps or model.config.frame_fps)
+        self._seen.notes += [warning] if warning else []
+        # The frames of an hour would fill the memory of a GPU. Nobody looks at the thumbnails.
+        self._batches = [
+            replace(batch, embeds=batch.embeds.cpu(), thumbnails=[])
+            for batch in Encoder(model, recording, settings.stream, self._seen)
+        ]
         if not self._batches:
             raise ValueError(f"{recording.name} gives no frame to watch. {' '.join(self._seen.notes)}")
         self._first_frames = [0]  # number of the first frame of each batch
         for batch in self._batches:
             self._first_frames.append(self._first_frames[-1] + len(batch.stamps))
         self._runs: list[_Run] = []
+        self._starts: dict[float, _Start] = {}  # threshold that is still to be run -> from where
         self.frames_read = 0
         """Frames that the decoder has read in all runs."""
 
-    def run(self, threshold: float) -> Transcript:
-        """Return the transcript at a threshold.
+    @property
+    def copies_held(self) -> int:
+        """Return how many copies of a run, each with its KV cache, are held."""
+        return len({id(start.watcher) for start in self._starts.values()})
 
-        Frames are read only from the first on whose decision differs from that of an earlier run, or may differ.
+    def run(self, thresholds: Sequence[float]) -> Iterator[Transcript]:
+        """Yield the transcript at each threshold.
+
+        Frames are read only from the first on whose decision differs from that of an earlier run, or may differ. A copy
+        of a run is held only as long as a threshold that is still to come may go on from it.
         """
-        rule = SpeakRule(threshold, cast(Form, self._settings.stream.rule))
-        best, same = None, -1
+        for number, threshold in enumerate(thresholds):
+            yield self._run(threshold, thresholds[number + 1 :])
+
+    def _run(self, threshold: float, later: Sequence[float]) -> Transcript:
+        rule, start = self._rule(threshold), self._starts.pop(threshold, None)
         for run in self._runs:
-            differs = first_difference(run.transcript.decisions, run.rule, rule)
-            if differs is None:
+            if first_difference(run.transcript.decisions, run.rule, rule) is None:
                 return _relabeled(run.transcript, threshold)
-            if differs > same:
-                best, same = run, differs
-        start, watcher = self._resume(best, same)
+        begin, watcher = (0, self._blank()) if start is None else (start.batch, start.watcher.fork())
         watcher.session.rule = rule
         watcher.transcript.decisions[:] = [replace(each, threshold=threshold) for each in watcher.transcript.decisions]
-        run = _Run(rule, watcher.transcript)
-        every = -(-len(self._batches) // _SNAPSHOTS)
-        for number, batch in enumerate(self._batches[start:], start):
-            if number % every == 0:
-                run.snapshots[number] = watcher.fork()
-            watcher.watch(batch)
+        compared, agreeing, every = 0, list(later), -(-len(self._batches) // _EVERY)
+        for number, batch in enumerate(self._batches[begin:], begin):
+            decided = watcher.transcript.decisions
+            agreeing = [t for t in agreeing if first_difference(decided[compared:], rule, self._rule(t)) is None]
+            compared = len(decided)
+            if number % every == 0 and number:
+                self._hold(number, watcher, agreeing)
+            watcher.watch(replace(batch, embeds=batch.embeds.to(self._model.device)))
             self.frames_read += len(batch.stamps)
         watcher.finish()
-        self._runs.append(run)
+        self._runs.append(_Run(rule, watcher.transcript))
         return watcher.transcript
 
-    def _resume(self, run: _Run | None, frame: int) -> tuple[int, Watcher]:
-        """Return the number of a batch and a watcher as it was before it: the latest snapshot before a frame."""
-        usable = [n for n in run.snapshots if self._first_frames[n] <= frame] if run is not None else []
-        if run is None or not usable:
-            blank = replace(self._seen, decisions=[], utterances=[], held_back=[], thumbnails={}, timings={})
-            return 0, Watcher(self._model, self._settings, blank, self._queries)
-        return max(usable), run.snapshots[max(usable)].fork()
+    def _hold(self, number: int, watcher: Watcher, agreeing: Sequence[float]) -> None:
+        """Copy a run before a batch for the thresholds that could not go on from as late a batch so far."""
+        gaining = [t for t in agreeing if t not in self._starts or self._starts[t].batch < number]
+        if not gaining:
+            return
+        start = _Start(number, watcher.fork())
+        self._starts |= dict.fromkeys(gaining, start)
+        while self.copies_held > _HELD:  # what saves the fewest frames goes
+            fewest = min(self._starts.values(), key=lambda each: each.batch)
+            self._starts = {t: each for t, each in self._starts.items() if each is not fewest}
+
+    def _blank(self) -> Watcher:
+        blank = replace(self._seen, decisions=[], utterances=[], held_back=[], thumbnails={}, timings={})
+        return Watcher(self._model, self._settings, blank, self._queries)
+
+    def _rule(self, threshold: float) -> SpeakRule:
+        return SpeakRule(threshold, cast(Form, self._settings.stream.rule))
 
 
 def first_difference(decisions: Sequence[Decision], rule: SpeakRule, other: SpeakRule) -> int | None:

@@ -14,13 +14,15 @@ from typing import Any
 
 from videollm_ros.data.whole_file import whole_file
 from videollm_ros.evaluation.annotations import AnnotatedEvent, AnnotatedQuery
+from videollm_ros.evaluation.output_folder import naming
 from videollm_ros.evaluation.scores.baselines import baselines
-from videollm_ros.evaluation.scores.calibration import calibration, due_frames
+from videollm_ros.evaluation.scores.calibration import calibration
 from videollm_ros.evaluation.scores.figures import (
     Counts,
     count,
     count_answers,
     count_decisions,
+    due_decisions,
     figures,
     intervals,
 )
@@ -52,13 +54,14 @@ def make_result(
     Raises:
         ValueError: the matcher cannot read an event's text.
     """
+    queries = transcript.queries or queries  # those of a recording have their time only once it was watched
     result = Result(transcript, None if events is None else list(events), list(queries))
     parts = count_answers(transcript.utterances, queries, settings) if queries else {}
     if events is None:
         result.counts = Counts(parts, [])
         return result
     result.judged = judge(transcript.proactive, events, settings)
-    counted = count(result.judged, transcript.seconds, settings)
+    counted = count(result.judged, transcript.watched, settings)
     parts = counted.parts | count_decisions(transcript.decisions, events) | parts
     result.counts = replace(counted, parts=parts)
     return result
@@ -79,7 +82,7 @@ def make_metrics(results: Sequence[Result], settings: ScoreSettings, provenance:
     }
     annotated = [result for result in results if result.events is not None]
     if annotated:
-        pairs = [(result.events or [], result.transcript.seconds) for result in annotated]
+        pairs = [(result.events or [], result.transcript.watched) for result in annotated]
         values["counts"] = _add_up([each.totals for each in counted])
         values["baselines"] = baselines(pairs, settings)
         values["calibration"] = _calibration(annotated)
@@ -101,11 +104,19 @@ def describe_scoring(settings: ScoreSettings) -> dict[str, Any]:
 
 
 def write_result(result: Result, metrics: dict[str, Any], folder: Path) -> None:
-    """Write one recording's transcript, metrics and bag into a folder, which need not exist."""
+    """Write one recording's transcript, bag and metrics into a folder, which need not exist.
+
+    Raises:
+        ValueError: a figure is not finite, which JSON cannot hold.
+        OSError: the folder cannot be written to. It names the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_transcript(result.transcript, folder)
-    write_metrics(metrics, folder)
-    write_transcript_bag(result.transcript, result.events or [], folder / "transcript.mcap")
+    with naming("utterances.jsonl, decisions.csv"):
+        write_transcript(result.transcript, folder)
+    with naming("transcript.mcap"):
+        write_transcript_bag(result.transcript, result.events or [], folder / "transcript.mcap")
+    with naming("metrics.json"):
+        write_metrics(metrics, folder)
 
 
 def write_metrics(metrics: dict[str, Any], folder: Path) -> None:
@@ -139,18 +150,10 @@ def _describe(result: Result) -> dict[str, Any]:
         described["latency"] = {
             stage: {"mean": mean, "worst": worst} for stage, (mean, worst) in transcript.latency.items()
         }
-    if result.counts is not None and result.events is not None:
+    if result.counts is not None and result.judged is not None:
         described["figures"] = figures([result.counts])
-        described["events"] = [
-            {"time": event.time, "text": event.text} | ({} if event.end is None else {"end": event.end})
-            for event in result.events
-        ]
         described["parts"] = {name: list(parts) for name, parts in result.counts.parts.items()}
-    if result.judged is not None:
-        described["judgments"] = [
-            {"time": said.time, "text": said.text, "outcome": judgment.outcome, "event": judgment.event}
-            for said, judgment in zip(result.judged.said, result.judged.judgments, strict=True)
-        ]
+        described |= result.judged.describe()
     return described
 
 
@@ -160,6 +163,6 @@ def _calibration(results: Sequence[Result]) -> list[dict[str, float]]:
     for result in results:
         decisions = result.transcript.decisions
         probabilities += [each.speak_probability for each in decisions]
-        happened += due_frames([each.time for each in decisions], [event.time for event in result.events or []])
+        happened += due_decisions(decisions, result.events or [])
     table = calibration(probabilities, happened)
     return table.bins if table is not None else []

@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from videollm_ros.evaluation.annotations import AnnotatedQuery
 from videollm_ros.media.bags import NANOSECONDS
+
+Span = tuple[float, float]
+"""Begin and end in seconds since the first image."""
 
 SILENT, SPEAKS, ANSWERS = "silent", "speaks", "answers"
 DECISION_COLUMNS = ("stamp", "time", "stream", "speak_probability", "threshold", "decision")
@@ -34,6 +38,8 @@ class Decision:
     threshold: float
     decision: str
     """silent, speaks, or answers where a query took the place of the frame's own decision."""
+    recorded: int | None = None
+    """When the image was recorded, in nanoseconds on the recorder's clock. None where only its stamp is known."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,10 @@ class Said:
     truncated: bool = False
     latency: float | None = None
     """Seconds from the image to the end of the utterance. Only of a replay in real time."""
+    asked: float | None = None
+    """Time of the query that it answers, which tells apart queries of the same text. None when it is not known."""
+    recorded: int | None = None
+    """When the image was recorded, in nanoseconds on the recorder's clock. None where only its stamp is known."""
 
 
 @dataclass
@@ -59,29 +69,38 @@ class Transcript:
 
     name: str
     begin: int = 0
-    """Stamp of the first image, in nanoseconds."""
+    """Stamp of the first image that is believed, in nanoseconds."""
     end: int = 0
-    """The latest stamp of an image, in nanoseconds."""
+    """The latest stamp that is believed, in nanoseconds."""
+    spans: list[Span] = field(default_factory=list)
+    """What was watched: one (begin, end) in seconds since the first image for each stream, in order of the streams."""
     frame_id: str = ""
     decisions: list[Decision] = field(default_factory=list)
     utterances: list[Said] = field(default_factory=list)
+    queries: list[AnnotatedQuery] = field(default_factory=list)
+    """What was to be asked. The time of a query of the recording is that of the newest image before it."""
     held_back: list[Said] = field(default_factory=list)
     """Proactive utterances that the node's speech policy does not say aloud: stutters, and empty ones."""
     counts: Counter[str] = field(default_factory=Counter)
     """Images read, refused and so on, to show in the report."""
     notes: list[str] = field(default_factory=list)
     """Sentences about what is unusual in the recording."""
-    thumbnails: dict[float, bytes] = field(default_factory=dict)
-    """Small JPEGs of frames by their time in seconds. Not stored in the transcript's files."""
+    thumbnails: dict[tuple[int, float], bytes] = field(default_factory=dict)
+    """Small JPEGs of frames by their stream and their time in seconds. Not stored in the transcript's files."""
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Mean and longest seconds per stage of a replay in real time. Not stored in the transcript's files."""
     timings: dict[str, float] = field(default_factory=dict)
     """Seconds spent per stage. Not stored in the transcript's files."""
 
     @property
+    def watched(self) -> list[Span]:
+        """Return the spans, or one from the first to the last image where nothing else is known."""
+        return self.spans or [(0.0, (self.end - self.begin) / NANOSECONDS)]
+
+    @property
     def seconds(self) -> float:
-        """Return how long the recording is, from its first to its last image."""
-        return (self.end - self.begin) / NANOSECONDS
+        """Return how much of the recording was watched. Gaps between streams do not count."""
+        return sum(end - begin for begin, end in self.watched)
 
     @property
     def proactive(self) -> list[Said]:

@@ -7,6 +7,7 @@ The bag holds the definitions of its messages, so that it opens where this packa
 
 from __future__ import annotations
 
+import bisect
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,37 +19,60 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from videollm_ros.evaluation.annotations import AnnotatedEvent
-from videollm_ros.evaluation.transcript import Transcript
+from videollm_ros.evaluation.transcript import Decision, Said, Transcript
 from videollm_ros.media.bags import NANOSECONDS
 
 UTTERANCES, PROBABILITIES = "/evaluation/utterance", "/evaluation/speak_probability"
-ANNOTATIONS = "/evaluation/annotation"
+ANNOTATIONS, ENDS = "/evaluation/annotation", "/evaluation/annotation_end"
 _UTTERANCE, _PROBABILITY = "videollm_ros/msg/AssistantUtterance", "videollm_ros/msg/SpeakProbability"
 _TEXT = "std_msgs/msg/String"
+_LATEST = 2**63 - 1  # nanoseconds that a bag can hold
 
 
 def write_transcript_bag(transcript: Transcript, events: Sequence[AnnotatedEvent], path: Path) -> None:
     """Write an .mcap file with a transcript and the annotations.
 
-    Every message lies at its stamp: utterances and probabilities at their image's, annotations at their own time.
+    Utterances and probabilities lie where their image was recorded, and have its stamp in their header. Annotations lie
+    as far from the nearest frame as in time.
 
     Raises:
         FileNotFoundError: the definitions of this package's messages are not installed.
     """
     types = _types()
     messages = [*_utterances(types, transcript), *_probabilities(types, transcript)]
+    clock = _recorded_clock(transcript)
     for event in events:
-        stamp = max(0, transcript.begin + round(event.time * NANOSECONDS))
-        messages.append((stamp, ANNOTATIONS, types.types[_TEXT](event.text)))
+        messages.append((clock(event.time), ANNOTATIONS, types.types[_TEXT](event.text)))
+        if event.end is not None:
+            messages.append((clock(event.end), ENDS, types.types[_TEXT](event.text)))
     messages.sort(key=lambda each: each[0])
     with tempfile.TemporaryDirectory() as folder:
         bag = Path(folder) / "transcript"
         with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-            topics = {UTTERANCES: _UTTERANCE, PROBABILITIES: _PROBABILITY, ANNOTATIONS: _TEXT}
+            topics = {UTTERANCES: _UTTERANCE, PROBABILITIES: _PROBABILITY, ANNOTATIONS: _TEXT, ENDS: _TEXT}
             connections = {topic: writer.add_connection(topic, kind, typestore=types) for topic, kind in topics.items()}
             for stamp, topic, message in messages:
                 writer.write(connections[topic], stamp, types.serialize_cdr(message, topics[topic]))
         shutil.move(next(bag.glob("*.mcap")), path)
+
+
+def _recorded(each: Said | Decision) -> int:
+    return each.stamp if each.recorded is None else each.recorded
+
+
+def _recorded_clock(transcript: Transcript) -> Callable[[float], int]:
+    """Return what turns seconds since the first image into nanoseconds of the recorder's clock."""
+    frames = sorted((each.time, _recorded(each)) for each in transcript.decisions)
+    times = [time for time, _ in frames]
+
+    first = 0.0, transcript.begin
+
+    def recorded(time: float) -> int:
+        after = bisect.bisect_left(times, time)
+        near = min(frames[max(after - 1, 0) : after + 1], key=lambda frame: abs(frame[0] - time), default=first)
+        return min(max(0, near[1] + round((time - near[0]) * NANOSECONDS)), _LATEST)
+
+    return recorded
 
 
 def _types() -> Typestore:
@@ -81,7 +105,7 @@ def _utterances(types: Typestore, transcript: Transcript) -> list[tuple[int, str
             "speak_probability": said.speak_probability,
             "latency": _duration(types, said.latency or 0.0),
         }
-        messages.append((said.stamp, UTTERANCES, _message(types, _UTTERANCE, given)))
+        messages.append((_recorded(said), UTTERANCES, _message(types, _UTTERANCE, given)))
     return messages
 
 
@@ -90,7 +114,7 @@ def _probabilities(types: Typestore, transcript: Transcript) -> list[tuple[int, 
     for each in transcript.decisions:
         header = _header(types, each.stamp, transcript.frame_id)
         given = {"header": header, "probability": each.speak_probability, "threshold": each.threshold}
-        messages.append((each.stamp, PROBABILITIES, _message(types, _PROBABILITY, given)))
+        messages.append((_recorded(each), PROBABILITIES, _message(types, _PROBABILITY, given)))
     return messages
 
 

@@ -17,6 +17,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
+from videollm_ros.media.broken_bags import explain_unreadable
+
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 TEXT_TYPE = "std_msgs/msg/String"
 NANOSECONDS = 10**9
@@ -73,20 +75,27 @@ class Bag:
 
     Args:
         path: the folder of a rosbag2 recording, or its only .mcap or .db3 file.
+        tolerant: leave out messages that cannot be read, and end where the recording breaks off, as long as anything
+            can be read. `faults` then says so.
 
     Raises:
         BagError: nothing is there, or it cannot be read as a bag.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, tolerant: bool = False) -> None:
+        self.path, self._tolerant = Path(path), tolerant
+        self.unreadable = 0
+        """Messages that were left out."""
+        self.breaks_off = ""
+        """Where and why the recording ends before its end. Empty when it does not."""
+        self._first_unreadable = ""
         if not self.path.exists():
             raise BagError(f"There is no {self.path}: the folder of a rosbag2 recording or its file is expected.")
         try:
             self._reader = AnyReader([self.path], default_typestore=get_typestore(Stores.LATEST))
             self._reader.open()
         except Exception as error:  # broken files make rosbags raise errors of every kind
-            raise BagError(f"{self.path} cannot be read as a rosbag2 recording: {_reason(error)}.") from error
+            raise BagError(explain_unreadable(self.path, _reason(error))) from error
 
     def __enter__(self) -> Bag:
         return self
@@ -95,6 +104,25 @@ class Bag:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reader.close()
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the recording took, in seconds."""
+        return max(0.0, self._reader.duration / NANOSECONDS)
+
+    @property
+    def faults(self) -> list[str]:
+        """Return sentences about what a tolerant reading has left out so far."""
+        said = []
+        if self.unreadable:
+            many = f"{self.unreadable} message{'s' * (self.unreadable != 1)}"
+            said.append(
+                f"{many} of the recording cannot be read, and the others were taken. "
+                f"The first is {self._first_unreadable}."
+            )
+        if self.breaks_off:
+            said.append(f"The recording breaks off {self.breaks_off}. What came before was watched.")
+        return said
 
     @property
     def topics(self) -> list[BagTopic]:
@@ -146,7 +174,7 @@ class Bag:
 
     def _topic(self, wanted: str, types: tuple[str, ...], kind: str) -> str:
         fitting = [topic for topic in self.topics if topic.type in types]
-        there = f"{kind.capitalize()} topics in it: {', '.join(map(str, fitting)) or 'none'}."
+        there = f"Its {kind} topics: {', '.join(map(str, fitting)) or 'none'}."
         if not fitting:
             everything = ", ".join(map(str, self.topics)) or "none"
             there += f" All topics: {everything}."
@@ -173,16 +201,32 @@ class Bag:
         messages = self._reader.messages(connections)
         while True:
             try:
-                connection, recorded, data = next(messages)
-                message = self._reader.deserialize(data, connection.msgtype)
-            except StopIteration:
-                return
+                found = next(messages, None)
             except Exception as error:  # broken files make rosbags raise errors of every kind
-                raise BagError(
-                    f"{self.path} cannot be read past message {read} of {connections[0].topic}: {_reason(error)}."
-                ) from error
+                if not read or not self._tolerant:
+                    raise self._error(read, connections, error) from error
+                self.breaks_off = f"after message {read} of {connections[0].topic}: {_reason(error)}"
+                return
+            if found is None:
+                if read and self.unreadable == read:
+                    raise BagError(f"{self.path} gives nothing. {' '.join(self.faults)}")
+                return
+            connection, recorded, data = found
+            try:
+                message = self._reader.deserialize(data, connection.msgtype)
+            except Exception as error:  # likewise
+                if not self._tolerant:
+                    raise self._error(read, connections, error) from error
+                self.unreadable += 1
+                self._first_unreadable = (
+                    self._first_unreadable or f"number {read} of {connection.topic}: {_reason(error)}"
+                )
+            else:
+                yield connection, recorded, message
             read += 1
-            yield connection, recorded, message
+
+    def _error(self, read: int, connections: list[Connection], error: Exception) -> BagError:
+        return BagError(f"{self.path} cannot be read past message {read} of {connections[0].topic}: {_reason(error)}.")
 
 
 def _stamp(message: Any) -> int:

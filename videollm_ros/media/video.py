@@ -154,6 +154,21 @@ def video_duration(source: str | Path) -> float:
     return last - first
 
 
+def stated_duration(source: str | Path) -> float | None:
+    """Return what a file's header, or the number of images of a folder, says of its length in seconds.
+
+    It costs nothing, but may be wrong. None when nothing is said, or when it cannot be read.
+    """
+    path = Path(source)
+    try:
+        if path.is_dir():
+            return video_duration(path)
+        with _container(path) as container:
+            return None if container.duration is None else container.duration / av.time_base
+    except (av.error.FFmpegError, VideoError, OSError):
+        return None
+
+
 def _pictures(source: str, start: float, folder_rate: float = 0.0) -> Iterator[VideoFrame]:
     """Read the pictures from the one shown at `start` on."""
     path = Path(source)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from videollm_ros.evaluation.scores.intervals import Parts
+from videollm_ros.evaluation.scores.judged import Judged
 from videollm_ros.evaluation.transcript import Decision, Said, Transcript
 from videollm_ros.live import LiveModel
 
 ItemParts = Mapping[str, Parts]
 """Figure -> its numerator and denominator on one item. A figure that the item says nothing about is left out."""
 
-_STORED = ("name", "begin", "end", "notes")
+_STORED = ("name", "begin", "end", "spans", "notes")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Record:
         """Return what `to_json` stored."""
         told = stored["transcript"]
         transcript = Transcript(**{name: told[name] for name in _STORED})
+        transcript.spans = [(begin, end) for begin, end in told["spans"]]
         transcript.utterances = [Said(**each) for each in told["utterances"]]
         transcript.held_back = [Said(**each) for each in told["held_back"]]
         transcript.decisions = [Decision(**each) for each in told["decisions"]]
@@ -80,6 +82,8 @@ class Scored:
     """One per item."""
     baselines: dict[str, dict[str, float | None]]
     """What assistants that see nothing would get."""
+    judged: list[Judged] = field(default_factory=list)
+    """One per item, where utterances are judged against events."""
     averages: dict[str, dict[str, float]] = field(default_factory=dict)
     """Figures that are weighted sums of others: name -> figure -> weight."""
     files: dict[str, Any] = field(default_factory=dict)

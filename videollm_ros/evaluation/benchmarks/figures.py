@@ -44,7 +44,7 @@ def with_intervals(
     names, averages = _names(parts), averages or {}
     summed = {name: [_sum(items, name) for items in by_video.values()] for name in names}
     limits = {name: interval(summed[name]) for name in names}
-    limits |= {name: _interval_of_average(summed, weights) for name, weights in averages.items()}
+    limits |= {name: interval_of_average([summed], weights) for name, weights in averages.items()}
     figures: dict[str, Any] = {}
     for name, value in ratios(parts, averages).items():
         found = limits[name]
@@ -61,20 +61,28 @@ def _sum(items: Sequence[ItemParts], name: str) -> Parts:
     return float(sum(above for above, _ in counted)), float(sum(below for _, below in counted))
 
 
-def _interval_of_average(
-    summed: Mapping[str, Sequence[Parts]], weights: Mapping[str, float]
+def interval_of_average(
+    runs: Sequence[Mapping[str, Sequence[Parts]]], weights: Mapping[str, float]
 ) -> tuple[float, float] | None:
-    """Draw videos with replacement, and average the figures of each draw. Draws without one of them do not count."""
-    if not weights or any(name not in summed for name in weights):
+    """Return the 95 % interval of an average of figures, or of how much that of the second run lies above the first.
+
+    Videos are drawn with replacement, and the figures of each draw are averaged. A draw that lacks one is left out.
+
+    Args:
+        runs: one run or two. Figure -> what was counted, per video. The videos of two runs are the same.
+        weights: figure -> its weight.
+    """
+    if not weights or any(name not in run for run in runs for name in weights):
         return None
-    values = np.asarray([summed[name] for name in weights], float)  # [figures, videos, 2]
-    if (values[..., 1] > 0).sum(axis=1).min() < FEWEST_RECORDINGS:  # videos in which each figure has something to count
+    values = np.asarray([[run[name] for name in weights] for run in runs], float)  # [runs, figures, videos, 2]
+    if (values[..., 1] > 0).sum(axis=2).min() < FEWEST_RECORDINGS:  # videos in which each figure has something to count
         return None
-    drawn = np.random.default_rng(0).integers(values.shape[1], size=(_RESAMPLES, values.shape[1]))
+    drawn = np.random.default_rng(0).integers(values.shape[2], size=(_RESAMPLES, values.shape[2]))
     with np.errstate(invalid="ignore", divide="ignore"):
-        sums = values[:, drawn].sum(axis=2)  # [figures, draws, 2]
-        averages = np.asarray(list(weights.values())) @ (sums[..., 0] / sums[..., 1])
-    defined = averages[np.isfinite(averages)]
+        sums = values[:, :, drawn].sum(axis=3)  # [runs, figures, draws, 2]
+        averages = np.asarray(list(weights.values())) @ (sums[..., 0] / sums[..., 1])  # [runs, draws]
+    differences = averages[-1] - (averages[0] if len(runs) > 1 else 0.0)
+    defined = differences[np.isfinite(differences)]
     if len(defined) < _RESAMPLES / 2:
         return None
     low, high = np.percentile(defined, (2.5, 97.5))

@@ -130,7 +130,7 @@ class DialoguesBenchmark:
         ]
         counts = [result.counts for result in results if result.counts is not None]
         recordings = [
-            (script.events, record.transcript.seconds) for script, record in zip(scripts, records, strict=True)
+            (script.events, record.transcript.watched) for script, record in zip(scripts, records, strict=True)
         ]
         totals: Counter[str] = Counter()
         for each in counts:
@@ -138,6 +138,7 @@ class DialoguesBenchmark:
         return Scored(
             [each.parts for each in counts],
             baselines(recordings, self._scoring),
+            [result.judged for result in results if result.judged is not None],
             notes=[EGO4D_NOTE, *_notes(scripts)],
             more={"counts": dict(totals)},
         )

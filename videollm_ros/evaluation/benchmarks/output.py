@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from videollm_ros.data.whole_file import whole_file
-from videollm_ros.evaluation.benchmarks.benchmark import Benchmark, Item, Record
+from videollm_ros.evaluation.benchmarks.benchmark import Benchmark, Item, Record, Scored
 from videollm_ros.evaluation.benchmarks.figures import ratios, with_intervals
+from videollm_ros.evaluation.report.certainty import BRACKETS, HINT, figure, tile
 from videollm_ros.evaluation.report.html import Section, column, number, write_page
-from videollm_ros.evaluation.report.page import LABELS, facts
+from videollm_ros.evaluation.report.page import facts, label
 from videollm_ros.evaluation.results import write_metrics
 from videollm_ros.evaluation.transcript import DECISION_COLUMNS, decision_row, utterance_line
 from videollm_ros.live import LiveModel
@@ -63,10 +64,8 @@ def write_results(
             "unscored_as_silence": _unscored_as_silence(benchmark, model, outcome),
             "notes": scored.notes,
             "baselines": scored.baselines,
-            "items": [
-                {"id": item.id, "video": item.video, "figures": ratios([parts])}
-                for item, parts in zip(items, scored.parts, strict=True)
-            ],
+            "items": _describe(items, scored),
+            "averages": scored.averages,
             "missing": outcome.missing | outcome.failed,
             "videos": len({item.video for item in items}),
             "frames": sum(record.frames for record in records),
@@ -82,6 +81,16 @@ def write_results(
     write_metrics(metrics, output)
     _write_report(list(figures), metrics, _said(items, records), output / "report.html")
     return metrics
+
+
+def _describe(items: Sequence[Item], scored: Scored) -> list[dict[str, Any]]:
+    """Return what was counted on each item, which `compare` pairs with that of another run."""
+    described = []
+    for number_, (item, parts) in enumerate(zip(items, scored.parts, strict=True)):
+        counted = {name: list(each) for name, each in parts.items()}
+        each = {"id": item.id, "video": item.video, "figures": ratios([parts]), "parts": counted}
+        described.append(each | (scored.judged[number_].describe() if scored.judged else {}))
+    return described
 
 
 def _unscored_as_silence(benchmark: Benchmark, model: LiveModel, outcome: Outcome) -> dict[str, float | None] | None:
@@ -117,22 +126,10 @@ def _write_report(figures: Sequence[str], metrics: dict[str, Any], said: list[Se
         f"{metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
     )
     heading = {"type": "heading", "title": metrics["benchmark"], "text": text, "notes": metrics["notes"]}
-    tiles = [_tile(label(name), metrics[name]) for name in figures[:_MOST_TILES]]
+    tiles = [tile(name, label(name), metrics) for name in figures[:_MOST_TILES]]
     sections: list[Section] = [heading, {"type": "tiles", "tiles": tiles}, _figures(figures, metrics)]
     sections += [_items(metrics), *said, *_missing(metrics["missing"]), facts(metrics)]
     write_page(metrics["benchmark"], sections, path)
-
-
-def label(name: str) -> str:
-    """Return the name of a figure for people."""
-    return LABELS.get(name, name.replace("_", " "))
-
-
-def _tile(name: str, value: Any) -> dict[str, str]:
-    if isinstance(value, dict):
-        low, high = value["interval"]
-        return {"label": name, "value": number(value["value"]), "small": f"95 %: {low:.3f} to {high:.3f}"}
-    return {"label": name, "value": number(value), "small": ""}
 
 
 def _figures(figures: Sequence[str], metrics: dict[str, Any]) -> Section:
@@ -140,10 +137,10 @@ def _figures(figures: Sequence[str], metrics: dict[str, Any]) -> Section:
     baselines = ({_UNSCORED: unscored} if unscored else {}) | metrics["baselines"]
     columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
     rows = [
-        [label(name), number(metrics[name]), *(number(values.get(name)) for values in baselines.values())]
+        [label(name), figure(name, metrics), *(number(values.get(name)) for values in baselines.values())]
         for name in figures
     ]
-    hint = "Square brackets: 95 % interval by bootstrap over videos."
+    hint = f"{BRACKETS} videos. {HINT}"
     return {"type": "table", "title": "Figures", "hint": hint, "columns": columns, "rows": rows}
 
 

@@ -128,7 +128,7 @@ class OvoBench(VideoBenchmark):
             "the most frequent answer": ratios(frequent, averages),
         }
         notes = ["Questions are asked in the stream, at their times. Their wording is not that of the public adapters."]
-        return Scored(parts, trivial, averages, notes=notes)
+        return Scored(parts, trivial, averages=averages, notes=notes)
 
 
 def _queries(item: Item) -> list[AnnotatedQuery]:

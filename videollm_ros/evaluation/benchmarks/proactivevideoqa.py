@@ -16,7 +16,7 @@ from videollm_ros.evaluation.benchmarks.benchmark import Item, ItemParts, Record
 from videollm_ros.evaluation.benchmarks.video_questions import VideoBenchmark, VideoQuestions
 from videollm_ros.evaluation.scores.baselines import baselines
 from videollm_ros.evaluation.scores.figures import count
-from videollm_ros.evaluation.scores.judged import ScoreSettings, judge
+from videollm_ros.evaluation.scores.judged import Judged, ScoreSettings, judge
 from videollm_ros.evaluation.transcript import Transcript
 from videollm_ros.live import LiveModel
 from videollm_ros.media.bags import NANOSECONDS
@@ -77,16 +77,17 @@ class ProactiveVideoQaBenchmark(VideoBenchmark):
     def score(self, model: LiveModel, items: Sequence[Item], records: Sequence[Record]) -> Scored:
         """Score the replies."""
         pairs = list(zip(items, records, strict=True))
-        parts = [self._count(item.content[1], record.transcript) for item, record in pairs]
-        recordings = [(item.content[1], record.transcript.seconds) for item, record in pairs]
+        judged = [judge(record.transcript.proactive, item.content[1], self._scoring) for item, record in pairs]
+        parts = [self._count(each, record.transcript) for each, record in zip(judged, records, strict=True)]
+        recordings = [(item.content[1], record.transcript.watched) for item, record in pairs]
         subtitles = sum(item.content[2] for item in items)
         notes = [_NOTE, *([f"{subtitles} subtitles were not read: only the video was watched."] if subtitles else [])]
-        return Scored(parts, baselines(recordings, self._scoring), notes=notes)
+        return Scored(parts, baselines(recordings, self._scoring), judged, notes=notes)
 
-    def _count(self, events: Sequence[AnnotatedEvent], transcript: Transcript) -> ItemParts:
+    def _count(self, judged: Judged, transcript: Transcript) -> ItemParts:
         """Count one entry. For PAUC the answer to the question is a reply like any other; it is no false alarm."""
-        seconds = transcript.seconds
-        proactive = count(judge(transcript.proactive, events, self._scoring), seconds, self._scoring).parts
-        replies = count(judge(transcript.utterances, events, self._scoring), seconds, self._scoring).parts
+        watched = transcript.watched
+        proactive = count(judged, watched, self._scoring).parts
+        replies = count(judge(transcript.utterances, judged.events, self._scoring), watched, self._scoring).parts
         parts = proactive | {"pauc": replies["pauc"]}
         return {name: parts[name] for name in [*_FIRST, *(name for name in parts if name not in _FIRST)]}

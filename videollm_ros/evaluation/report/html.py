@@ -32,7 +32,7 @@ def write_page(title: str, sections: Sequence[Section], path: Path) -> None:
         css=(_HERE / "page.css").read_text(encoding="utf-8"),
         data=data.replace("<", "\\u003c"),
         plotly=_PLOTLY.read_text(encoding="utf-8").replace("</script", "<\\/script"),
-        script=(_HERE / "page.js").read_text(encoding="utf-8"),
+        script="".join((_HERE / name).read_text(encoding="utf-8") for name in ("timeline.js", "page.js")),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
+from videollm_ros.evaluation.report.certainty import BRACKETS, HINT, figure, tile
 from videollm_ros.evaluation.report.html import Section, column, flat, number, write_page
+from videollm_ros.evaluation.report.timeline import timeline
 from videollm_ros.evaluation.results import Result
-from videollm_ros.evaluation.scores.judged import EARLY, LATE, MATCHED, MISSED
 
 LABELS = {
     "event_f1": "event F1",
@@ -35,7 +36,6 @@ LABELS = {
     "answer_accuracy": "answers right",
 }
 _TILES = ("event_f1", "event_precision", "event_recall", "mean_time_difference", "false_per_quiet_minute", "pauc")
-_PICTURE_BYTES = 3 * 2**20  # of JPEGs in a page
 _FIELDS = ("settings", "checkpoint", "versions")
 
 
@@ -49,7 +49,7 @@ def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
     sections: list[Section] = [
         {"type": "heading", "title": transcript.name, "text": text, "notes": transcript.notes},
         *_tiles(metrics),
-        _timeline(result),
+        timeline(result),
         *_plots([result], metrics),
         *figure_table(metrics),
         *_timings([result]),
@@ -61,11 +61,13 @@ def write_report(result: Result, metrics: dict[str, Any], path: Path) -> None:
 
 def write_summary(results: Sequence[Result], metrics: dict[str, Any], path: Path) -> None:
     """Write report.html of several recordings, with a link to the report of each."""
-    text = f"{len(results)} recordings, {metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
+    failed = metrics.get("failed", {})
+    many = f"{len(results)} of {len(results) + len(failed)}" if failed else str(len(results))
+    text = f"{many} recordings, {metrics['seconds'] / 60:.1f} minutes. {metrics['checkpoint']['name']}."
     names = [name for name in _TILES if name in metrics]
     rows = []
     for result, described in zip(results, metrics["recordings"], strict=True):
-        link = {"href": f"{result.transcript.name}/report.html", "text": result.transcript.name}
+        link = {"href": f"{quote(result.transcript.name)}/report.html", "text": result.transcript.name}
         values = described.get("figures", {})
         rows.append([link, f"{described['seconds']:.1f}", *(number(values.get(name)) for name in names)])
     columns = [column("recording"), column("seconds", number=True)]
@@ -73,6 +75,7 @@ def write_summary(results: Sequence[Result], metrics: dict[str, Any], path: Path
     sections: list[Section] = [
         {"type": "heading", "title": "All recordings", "text": text},
         *_tiles(metrics),
+        *_notes(results, failed),
         {"type": "table", "title": "Recordings", "columns": columns, "rows": rows},
         *_plots(results, metrics),
         *figure_table(metrics),
@@ -89,8 +92,8 @@ def figure_table(metrics: dict[str, Any]) -> list[Section]:
     if not names:
         return []
     columns = [column("figure"), column("model", number=True), *(column(name, number=True) for name in baselines)]
-    rows = [[LABELS[n], number(metrics[n]), *(number(b.get(n)) for b in baselines.values())] for n in names]
-    hint = "Square brackets: 95 % interval by bootstrap over recordings. PAUC does not punish talking all the time."
+    rows = [[LABELS[n], figure(n, metrics), *(number(b.get(n)) for b in baselines.values())] for n in names]
+    hint = f"{BRACKETS} recordings. {HINT} PAUC does not punish talking all the time."
     return [{"type": "table", "title": "Figures", "hint": hint, "columns": columns, "rows": rows}]
 
 
@@ -100,87 +103,22 @@ def facts(metrics: dict[str, Any]) -> Section:
     return {"type": "facts", "title": "Settings, checkpoint and versions", "facts": listed}
 
 
+def label(name: str) -> str:
+    """Return the name of a figure for people."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
 def _tiles(metrics: dict[str, Any]) -> list[Section]:
-    tiles = []
-    for name in _TILES:
-        if name not in metrics:
-            continue
-        value = metrics[name]
-        small = ""
-        if isinstance(value, dict):
-            small = "95 %: {:.3f} to {:.3f}".format(*value["interval"])
-            value = value["value"]
-        tiles.append({"label": LABELS[name], "value": number(value), "small": small})
+    tiles = [tile(name, LABELS[name], metrics) for name in _TILES if name in metrics]
     return [{"type": "tiles", "tiles": tiles}] if tiles else []
 
 
-def _timeline(result: Result) -> Section:
-    transcript = result.transcript
-    # The rule speaks when silence is below theta, which is a speak probability above 1 - theta.
-    lines = sorted({round(1 - each.threshold, 6) for each in transcript.decisions})
-    return {
-        "type": "timeline",
-        "title": "Speak probability, what was said, and what happened",
-        "hint": "Drag to move, scroll to zoom, point at anything to see the frame, click to hold it. "
-        "The dotted line is 1 - theta: above it silence loses.",
-        "seconds": max(transcript.seconds, 1e-3),
-        "times": [round(each.time, 4) for each in transcript.decisions],
-        "probabilities": [round(each.speak_probability, 4) for each in transcript.decisions],
-        "lines": lines,
-        "marks": _marks(result),
-        "pictures": _pictures(result),
-    }
-
-
-def _marks(result: Result) -> list[dict[str, Any]]:
-    """List utterances, events and queries as marks of their lanes."""
-    judged, transcript = result.judged, result.transcript
-    marks: list[dict[str, Any]] = []
-    fates: dict[int, tuple[str, int]] = {}  # event -> outcome and the mark that tells it
-    for u, said in enumerate(judged.said if judged else transcript.proactive):
-        mark = {"lane": "said", "time": said.time, "text": said.text or "(nothing)", "outcome": "said"}
-        if judged is not None:
-            judgment = judged.judgments[u]
-            mark["outcome"] = judgment.outcome
-            if judgment.event is not None:
-                late = float(judged.lateness[u, judgment.event])
-                mark["facts"] = f"{abs(late):.2f} s {'after' if late >= 0 else 'before'} its event"
-                fates[judgment.event] = (judgment.outcome, len(marks))
-        marks.append(mark)
-    for e, event in enumerate(result.events or []):
-        outcome, partner = fates.get(e, (MISSED, None))
-        told = outcome in (MATCHED, LATE, EARLY)
-        mark = {"lane": "happened", "time": event.time, "text": event.text, "outcome": outcome if told else MISSED}
-        marks.append(mark | {"partner": partner if told else None} | ({"end": event.end} if event.end else {}))
-    for said in transcript.held_back:
-        marks.append({"lane": "held back", "time": said.time, "text": said.text or "(nothing)", "outcome": "held_back"})
-    for said in transcript.utterances:
-        if said.query is not None:
-            facts = f"asked: {said.query}"
-            marks.append({"lane": "answers", "time": said.time, "text": said.text, "outcome": "answer", "facts": facts})
-    return marks
-
-
-def _pictures(result: Result) -> dict[str, list[Any]]:
-    """Choose frames to show: those that made it speak, those that show an event, then evenly others."""
-    transcript = result.transcript
-    times = sorted(transcript.thumbnails)
-    if not times:
-        return {"times": [], "jpegs": []}
-    needed = [said.time for said in transcript.utterances] + [event.time for event in result.events or []]
-    order = [min(int(np.searchsorted(times, time - 1e-6)), len(times) - 1) for time in needed]
-    step = 1 << max(0, len(times).bit_length() - 1)
-    while step:  # every 4096th, every 2048th, ...: even at whatever number the room ends
-        order += range(0, len(times), step)
-        step //= 2
-    room, chosen = _PICTURE_BYTES, set()
-    for index in dict.fromkeys(order):
-        room -= len(transcript.thumbnails[times[index]])
-        if room < 0:
-            break
-        chosen.add(index)
-    shown = [times[index] for index in sorted(chosen)]
-    return {"times": shown, "jpegs": [base64.b64encode(transcript.thumbnails[time]).decode() for time in shown]}
+def _notes(results: Sequence[Result], failed: dict[str, str]) -> list[Section]:
+    """List the recordings that failed, and what is unusual in the others."""
+    rows = [[name, f"It failed. {reason}"] for name, reason in failed.items()]
+    rows += [[result.transcript.name, note] for result in results for note in result.transcript.notes]
+    columns = [column("recording"), column("note", text=True)]
+    return [{"type": "table", "title": "What is unusual", "columns": columns, "rows": rows}] if rows else []
 
 
 def _plots(results: Sequence[Result], metrics: dict[str, Any]) -> list[Section]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_SLACK = 1e-6  # seconds within which an event and a frame are at the same time
 NUM_BINS = 10
 
 
@@ -42,15 +43,25 @@ def calibration(probabilities: Sequence[float], happened: Sequence[bool]) -> Cal
     return Calibration(float(((p - y) ** 2).mean()), float(error), bins)
 
 
-def due_frames(times: Sequence[float], events: Sequence[float]) -> list[bool]:
-    """Say for each frame whether it is the first to show an event.
+def due_frames(times: Sequence[float], events: Sequence[float], streams: Sequence[int] = ()) -> list[bool]:
+    """Say for each frame whether it is the first of its stream to show an event.
+
+    An event between two streams, which nobody watched, is first shown by none. One that several streams cover, since
+    the stamps jump back, is shown by each of them.
 
     Args:
-        times: of the frames in seconds, ascending.
+        times: of the frames in seconds, ascending within a stream.
         events: their times in seconds.
+        streams: number of each frame's stream. Without it, a stream begins where the times go back.
     """
-    due = [False] * len(times)
-    for index in np.searchsorted(np.asarray(times, float) + 1e-6, np.asarray(events, float)):
-        if index < len(times):
-            due[index] = True
+    seen, happened = np.asarray(times, float), np.asarray(events, float)
+    begins = np.diff(np.asarray(streams)) != 0 if len(streams) else np.diff(seen) < 0
+    due: list[bool] = []
+    for frames in np.split(seen, np.flatnonzero(begins) + 1):
+        if not len(frames):
+            continue
+        step = float(np.median(np.diff(frames))) if len(frames) > 1 else 0.0
+        shown = happened[happened > frames[0] - step - _SLACK]
+        first = np.searchsorted(frames + _SLACK, shown)
+        due += np.isin(np.arange(len(frames)), first).tolist()
     return due

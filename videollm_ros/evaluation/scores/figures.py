@@ -22,7 +22,7 @@ from videollm_ros.evaluation.scores.calibration import calibration, due_frames
 from videollm_ros.evaluation.scores.intervals import Parts, interval, ratio
 from videollm_ros.evaluation.scores.judged import MISSED, REPEATED, UTTERANCE_OUTCOMES, Judged, ScoreSettings, judge
 from videollm_ros.evaluation.scores.pauc import pauc
-from videollm_ros.evaluation.scores.quiet import quiet_spans, said_in
+from videollm_ros.evaluation.scores.quiet import Watched, quiet_spans, said_in
 from videollm_ros.evaluation.scores.words import RIGHT
 from videollm_ros.evaluation.transcript import Decision, Said
 
@@ -39,22 +39,22 @@ class Counts:
     """Events, utterances, and utterances per kind of outcome."""
 
 
-def score(said: Sequence[Said], events: Sequence[AnnotatedEvent], seconds: float, settings: ScoreSettings) -> Counts:
-    """Judge the proactive utterances of one recording and count.
+def score(said: Sequence[Said], events: Sequence[AnnotatedEvent], watched: Watched, settings: ScoreSettings) -> Counts:
+    """Judge the proactive utterances of one recording and count. See `quiet.spans_of` for `watched`.
 
     Raises:
         ValueError: the matcher cannot read an event's text.
     """
-    return count(judge(said, events, settings), seconds, settings)
+    return count(judge(said, events, settings), watched, settings)
 
 
-def count(judged: Judged, seconds: float, settings: ScoreSettings) -> Counts:
-    """Count what was judged on a recording of so many seconds."""
+def count(judged: Judged, watched: Watched, settings: ScoreSettings) -> Counts:
+    """Count what was judged on a recording. See `quiet.spans_of` for `watched`."""
     said, events, matched = len(judged.said), len(judged.events), len(judged.pairs)
     outcomes = Counter(judgment.outcome for judgment in judged.judgments)
     differences = [float(judged.lateness[pair]) for pair in judged.pairs]
-    quiet = quiet_spans(judged.events, seconds, settings.tolerance)
-    false = said_in(quiet, [each.time for each in judged.said], seconds)
+    quiet = quiet_spans(judged.events, watched, settings.tolerance)
+    false = said_in(quiet, [each.time for each in judged.said], watched)
     alerts = [alerting(times, settings.reply_span(event)) for times, event in _alerts(judged)]
     parts = {
         "event_f1": (2 * matched, said + events),
@@ -75,8 +75,7 @@ def count(judged: Judged, seconds: float, settings: ScoreSettings) -> Counts:
 
 def count_decisions(decisions: Sequence[Decision], events: Sequence[AnnotatedEvent]) -> dict[str, Parts]:
     """Count how well the speak probabilities of one recording are calibrated."""
-    due = due_frames([each.time for each in decisions], [event.time for event in events])
-    result = calibration([each.speak_probability for each in decisions], due)
+    result = calibration([each.speak_probability for each in decisions], due_decisions(decisions, events))
     if result is None:
         return {}
     frames = len(decisions)
@@ -86,18 +85,42 @@ def count_decisions(decisions: Sequence[Decision], events: Sequence[AnnotatedEve
     }
 
 
+def due_decisions(decisions: Sequence[Decision], events: Sequence[AnnotatedEvent]) -> list[bool]:
+    """Say for each decision whether its frame is the first of its stream to show an event."""
+    times, streams = [each.time for each in decisions], [each.stream for each in decisions]
+    return due_frames(times, [event.time for event in events], streams)
+
+
 def count_answers(said: Sequence[Said], queries: Sequence[AnnotatedQuery], settings: ScoreSettings) -> dict[str, Parts]:
     """Count the queries of one recording that were answered, and answered right where the right answer is known."""
-    answers = {(each.query or "").strip(): each.text for each in said if each.query is not None}
-    judged = [query for query in queries if query.answer is not None]
-    right = 0
-    for query in judged:
-        text = answers.get(query.text.strip(), "")
-        grades = settings.matcher.grades([text], [query.answer or ""], np.ones((1, 1), bool))
-        right += bool(grades[0, 0] >= RIGHT)
-    answered = sum(query.text.strip() in answers for query in queries)
-    parts: dict[str, Parts] = {"answered": (answered, len(queries))}
-    return parts | ({"answer_accuracy": (right, len(judged))} if judged else {})
+    answers = answers_to(queries, said)
+    right = judged = 0
+    for query, answer in zip(queries, answers, strict=True):
+        if query.answer is not None:
+            text = "" if answer is None else answer.text
+            grades = settings.matcher.grades([text], [query.answer], np.ones((1, 1), bool))
+            right += bool(grades[0, 0] >= RIGHT)
+            judged += 1
+    parts: dict[str, Parts] = {"answered": (sum(answer is not None for answer in answers), len(queries))}
+    return parts | ({"answer_accuracy": (right, judged)} if judged else {})
+
+
+def answers_to(queries: Sequence[AnnotatedQuery], said: Sequence[Said]) -> list[Said | None]:
+    """Return the answer to each query, and None where there is none.
+
+    A query is known by its time and its text, since the same text may be asked twice. Where two agree in both, or an
+    answer does not say what it answers, the first query has the first answer.
+    """
+    left = [each for each in said if each.query is not None]
+    found: list[Said | None] = []
+    for query in queries:
+        number = next((number for number, each in enumerate(left) if _answers(each, query)), None)
+        found.append(None if number is None else left.pop(number))
+    return found
+
+
+def _answers(said: Said, query: AnnotatedQuery) -> bool:
+    return said.asked in (None, query.time) and (said.query or "").split() == query.text.split()
 
 
 def figures(counted: Sequence[Counts]) -> dict[str, float | None]:

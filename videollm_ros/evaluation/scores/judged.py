@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -91,6 +92,19 @@ class Judged:
     def told(self) -> set[int]:
         """Return the numbers of the events that were told in time."""
         return {event for _, event in self.pairs}
+
+    def describe(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what happened and what became of what was said, as they stand in metrics.json."""
+        events = [{"time": event.time, "text": event.text} | _end(event) for event in self.events]
+        judgments = [
+            {"time": said.time, "text": said.text, "outcome": judgment.outcome, "event": judgment.event}
+            for said, judgment in zip(self.said, self.judgments, strict=True)
+        ]
+        return {"events": events, "judgments": judgments}
+
+
+def _end(event: AnnotatedEvent) -> dict[str, float]:
+    return {} if event.end is None else {"end": event.end}
 
 
 def judge(said: Sequence[Said], events: Sequence[AnnotatedEvent], settings: ScoreSettings) -> Judged:

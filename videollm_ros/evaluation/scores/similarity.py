@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from videollm_ros.evaluation.scores.words import RIGHT, WRONG, ExactMatcher
 SIMILAR = 0.5
 """Two sentences mean the same above this cosine (ProAssist)."""
 
+_HUB_TIMEOUT = 10.0  # seconds
 _TIME_COST = 0.3
 _TIME_EXPONENT = 1.5
 
@@ -43,14 +45,21 @@ class SimilarityMatcher(ExactMatcher):
             ValueError: the library is not installed, or the model cannot be loaded.
         """
         try:
+            from huggingface_hub import model_info
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise ValueError(
                 '--match similarity needs sentence-transformers: pip install "videollm_ros[similarity]".'
             ) from error
         try:
-            loaded = SentenceTransformer(model)
-        except (OSError, ValueError) as error:
+            try:
+                loaded = SentenceTransformer(model, local_files_only=True)
+            except (OSError, ValueError):
+                if Path(model).is_dir():
+                    raise
+                model_info(model, timeout=_HUB_TIMEOUT)  # fails at once, where loading tries again for a minute
+                loaded = SentenceTransformer(model)
+        except Exception as error:  # the hub's client raises those of its HTTP library
             raise ValueError(f"{model} cannot be loaded by sentence-transformers: {error}") from error
         return cls(lambda texts: loaded.encode(texts, convert_to_numpy=True, show_progress_bar=False), model)
 
