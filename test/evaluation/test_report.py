@@ -176,7 +176,6 @@ def test_an_hour_is_drawn_and_answers_in_two_seconds_of_a_machine_that_is_free(o
     assert time.monotonic() - began < 30
     began = time.monotonic()
     page.get_by_role("button", name="30 s", exact=True).click()
-    page.wait_for_function(
-        "(() => { const r = document.getElementById('timeline')._fullLayout.xaxis.range; return r[1] - r[0] < 31 })()"
-    )
-    assert time.monotonic() - began < 10
+    while np.diff(visible(page)) >= 31:  # the page's policy forbids the eval of wait_for_function
+        assert time.monotonic() - began < 10
+        page.wait_for_timeout(20)

@@ -206,4 +206,4 @@ def test_a_table_is_a_table_again_when_the_window_gets_wider(opened):
     page = opened(*results, width=400)
     assert page.locator("table.stacked").count() > 0
     page.set_viewport_size({"width": 1280, "height": 900})
-    page.wait_for_function("!document.querySelector('table.stacked')", timeout=10_000)
+    page.locator("table.stacked").first.wait_for(state="detached", timeout=10_000)

@@ -27,7 +27,6 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.srv import SetParameters
-from rclpy.action import ActionClient
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -41,6 +40,7 @@ from videollm_ros.assistant.queries import MAX_OUTSTANDING
 from videollm_ros.live import StreamSession
 from videollm_ros.msg import AssistantUtterance, SpeakProbability
 from videollm_ros.node.messages import seconds
+from videollm_ros.node.request_queues import LosslessActionClient
 from videollm_ros.srv import Ask
 
 FPS = 5.0
@@ -72,14 +72,7 @@ class Client:
         node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
         self.images = node.create_publisher(image_type, "image", QoSProfile(depth=10))
         self.queries = node.create_publisher(String, "assistant/query", MANY)
-        self.converse = ActionClient(
-            node,
-            Converse,
-            "assistant/converse",
-            goal_service_qos_profile=MANY,
-            result_service_qos_profile=MANY,
-            cancel_service_qos_profile=MANY,
-        )
+        self.converse = LosslessActionClient(node, Converse, "assistant/converse", node.default_callback_group)
         # All of them now: a response can be lost while client and server are still discovering each other.
         self._services = {
             name: node.create_client(service_type, f"assistant/{name}", qos_profile=MANY)
